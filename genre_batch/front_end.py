@@ -1,0 +1,220 @@
+"""`FrontEnd`: every number between the bytes of a recording and the features a model sees.
+
+It is chosen once, by the person who builds shards; the shards table carries it, training copies it into the bundle, and
+labelling reads it from there. Units are part of the names. Sizes that follow from others are computed, never typed in.
+"""
+
+import dataclasses
+import hashlib
+import json
+import tomllib
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from genre_batch.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denoise:
+    """Spectral subtraction (Boll 1979) with over-subtraction and a spectral floor (Berouti et al. 1979).
+
+    noise: where the noise magnitude comes from: the mean over the first `first_s` seconds, or the minimum of the smoothed
+    spectrum over the last `minimum_s` seconds (after Martin 2001), which needs no take of noise alone.
+    """
+
+    noise: Literal["first-seconds", "minimum-statistics"]
+    first_s: float = 1.0
+    minimum_s: float = 1.5
+    smoothing_s: float = 0.1
+    minimum_bias: float = 2.0
+    over_subtraction: float = 1.5
+    floor: float = 0.05
+    n_fft: int = 1024
+    hop_length: int = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrontEnd:
+    """From audio to spectrograms; `spectrogram_shape` is what comes out for one segment, as uint8."""
+
+    name: str
+    sample_rate_hz: int
+    segment_s: float
+    segment_hop_s: float
+    min_track_s: float
+    """Shorter tracks are refused; from here to `segment_s` a track is one segment, filled up with silence."""
+    silence_dbfs: float
+    """Segments whose loudness (RMS) lies below are left out; a track with no other is refused."""
+    n_fft: int
+    hop_length: int
+    frame_offset: int = 0
+    """Centre of the first frame in samples after the segment's start."""
+    scale: Literal["mel", "linear"]
+    n_bands: int
+    """Mel bands, or for `linear` the lowest bins of the STFT."""
+    fmin_hz: float = 0.0
+    fmax_hz: float | None = None
+    """Upper edge of the mel bands; half the sample rate if None."""
+    reference: Literal["segment", "track"]
+    """Whose maximum is 0 dB."""
+    power_floor: float
+    top_db: float
+    levels: Literal["fixed", "min-max"]
+    """`fixed`: 0..255 is -top_db..0 dB, rounded. `min-max`: 0..255 is the segment's own range, truncated."""
+    pad_columns: int = 0
+    resize_to: tuple[int, int] | None = None
+    """Rows and columns of the finished picture."""
+    rotate_180: bool = False
+    denoise: Denoise | None = None
+    block_s: float = 10.0
+    """Audio is decoded and resampled this much at a time; the resampler's result depends on it in the last bit."""
+    resample_quality: Literal["HQ", "VHQ", "MQ", "LQ"] = "HQ"
+
+    def __post_init__(self) -> None:
+        if self.segment_samples < self.n_fft // 2:
+            raise UsageError(f"front end {self.name!r}: a segment of {self.segment_s} s is shorter than half an STFT window")
+        if self.segment_hop_s <= 0 or self.hop_length <= 0:
+            raise UsageError(f"front end {self.name!r}: hops must be positive")
+        if self.scale == "linear" and self.n_bands > self.n_fft // 2 + 1:
+            raise UsageError(f"front end {self.name!r}: an STFT of {self.n_fft} has only {self.n_fft // 2 + 1} bins")
+        if self.min_track_s > self.segment_s:
+            raise UsageError(f"front end {self.name!r}: min_track_s is longer than a segment")
+
+    @property
+    def segment_samples(self) -> int:
+        return round(self.segment_s * self.sample_rate_hz)
+
+    @property
+    def segment_hop_samples(self) -> int:
+        return round(self.segment_hop_s * self.sample_rate_hz)
+
+    @property
+    def n_frames(self) -> int:
+        """Frames whose centre lies in the segment, both ends included (librosa's count for an offset of 0)."""
+        return 1 + (self.segment_samples - self.frame_offset) // self.hop_length
+
+    @property
+    def spectrogram_shape(self) -> tuple[int, int]:
+        """Rows (row 0 the lowest band, unless rotated) and columns of one finished spectrogram."""
+        return self.resize_to or (self.n_bands, self.n_frames + 2 * self.pad_columns)
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that change with any parameter."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        return cls.from_dict(json.loads(text))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Raises UsageError on a misspelt key, naming the nearest right one."""
+        values = dict(values)
+        if isinstance(values.get("denoise"), dict):
+            values["denoise"] = Denoise(**_known(Denoise, values["denoise"]))
+        if values.get("resize_to") is not None:
+            values["resize_to"] = tuple(values["resize_to"])
+        return cls(**_known(cls, values))
+
+
+def _known(kind: type, values: dict[str, Any]) -> dict[str, Any]:
+    names = [f.name for f in fields(kind)]
+    for key in values:
+        if key not in names:
+            near = get_close_matches(key, names, n=1, cutoff=0)[0]
+            raise UsageError(f"{kind.__name__} has no parameter {key!r}: did you mean {near!r}?")
+    return values
+
+
+MEL = FrontEnd(
+    name="mel",
+    sample_rate_hz=22_050,
+    segment_s=5.0,
+    segment_hop_s=5.0,
+    min_track_s=1.0,
+    silence_dbfs=-60.0,
+    n_fft=2048,
+    hop_length=512,
+    scale="mel",
+    n_bands=128,
+    # Below 30 Hz GTZAN's labels can be told from recording artefacts alone (Rodriguez-Algarra et al., ISMIR 2016).
+    fmin_hz=30.0,
+    reference="segment",
+    power_floor=1e-10,
+    top_db=80.0,
+    levels="fixed",
+)
+
+GTZAN_PUBLISHED = dataclasses.replace(
+    MEL,
+    name="gtzan-published",
+    segment_s=10.0,
+    segment_hop_s=10.0,
+    hop_length=1708,
+    frame_offset=617,
+    fmin_hz=0.0,
+    reference="track",
+)
+
+SEED_10S = FrontEnd(
+    name="seed-10s",
+    sample_rate_hz=22_050,
+    segment_s=10.0,
+    segment_hop_s=5.0,
+    min_track_s=10.0,
+    silence_dbfs=-120.0,
+    n_fft=2048,
+    hop_length=512,
+    scale="linear",
+    n_bands=1025,
+    reference="segment",
+    power_floor=1e-10,
+    top_db=80.0,
+    levels="min-max",
+    resize_to=(480, 640),
+    rotate_180=True,
+)
+
+SEED_3S = FrontEnd(
+    name="seed-3s",
+    sample_rate_hz=12_000,
+    segment_s=3.0,
+    segment_hop_s=3.0,
+    min_track_s=3.0,
+    silence_dbfs=-120.0,
+    n_fft=1024,
+    hop_length=71,
+    scale="linear",
+    n_bands=512,
+    reference="segment",
+    power_floor=1e-10,
+    top_db=80.0,
+    levels="min-max",
+    pad_columns=2,
+)
+
+PRESETS = {preset.name: preset for preset in (MEL, GTZAN_PUBLISHED, SEED_10S, SEED_3S)}
+
+
+def load(name_or_file: str) -> FrontEnd:
+    """A preset by name, or a TOML file with `preset = "mel"` and the parameters that differ (and `[denoise]`).
+
+    Raises UsageError for an unknown preset, a missing file or a misspelt parameter.
+    """
+    if name_or_file in PRESETS:
+        return PRESETS[name_or_file]
+    path = Path(name_or_file)
+    if not path.is_file():
+        raise UsageError(f"no front end {name_or_file!r}: it is one of {', '.join(PRESETS)}, or the path of a TOML file")
+    values = tomllib.loads(path.read_text())
+    preset = values.pop("preset", MEL.name)
+    if preset not in PRESETS:
+        raise UsageError(f"{path}: no preset {preset!r}: it is one of {', '.join(PRESETS)}")
+    values = {"name": path.stem} | values
+    return FrontEnd.from_dict(dataclasses.asdict(PRESETS[preset]) | values)

@@ -1,0 +1,118 @@
+"""Bytes of a recording to blocks of mono samples, whatever the container, without ever holding the whole recording.
+
+libsndfile reads wav, flac, ogg, opus, mp3, aiff and au; FFmpeg (through PyAV) reads what libsndfile refuses, m4a and aac
+before all.
+"""
+
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import av
+import numpy as np
+import numpy.typing as npt
+import soundfile as sf
+import soxr
+
+from genre_batch.errors import Empty, NotFinite, Undecodable
+
+Samples = npt.NDArray[np.float32]
+
+av.logging.set_level(av.logging.PANIC)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Decoded audio: `blocks` are [shape=(n, channels), float32, full scale ±1]."""
+
+    rate_hz: int
+    blocks: Iterable[Samples]
+
+
+def open_libsndfile(data: bytes, block_s: float) -> Stream:
+    """Raises Undecodable if libsndfile refuses the header; the blocks raise it if it breaks off later."""
+    try:
+        sound = sf.SoundFile(io.BytesIO(data))
+    except sf.LibsndfileError as error:
+        raise Undecodable(f"libsndfile: {error.error_string}") from error
+
+    def blocks() -> Iterator[Samples]:
+        with sound:
+            try:
+                while len(block := sound.read(round(block_s * sound.samplerate), dtype="float32", always_2d=True)):
+                    yield block
+            except sf.LibsndfileError as error:
+                raise Undecodable(f"libsndfile: {error.error_string}") from error
+
+    return Stream(sound.samplerate, blocks())
+
+
+def open_ffmpeg(data: bytes, block_s: float) -> Stream:
+    """Raises Undecodable if FFmpeg finds no audio; the blocks raise it only if nothing at all could be decoded."""
+    try:
+        container = av.open(io.BytesIO(data), metadata_errors="ignore")
+        audio = next(iter(container.streams.audio), None)
+    except (av.FFmpegError, ValueError) as error:
+        raise Undecodable(f"FFmpeg: {error}") from error
+    rate_hz = audio.codec_context.sample_rate if audio is not None else 0
+    if audio is None or not rate_hz:
+        container.close()
+        raise Undecodable("FFmpeg: no audio stream")
+
+    def frames() -> Iterator[Samples]:
+        to_float = av.AudioResampler(format="fltp", rate=rate_hz)
+        decoded = 0
+        with container:
+            try:
+                for frame in container.decode(audio):
+                    for part in to_float.resample(frame):
+                        decoded += part.samples
+                        yield part.to_ndarray().T
+            except (av.FFmpegError, ValueError) as error:
+                # A file cut short is as long as what could be decoded, as with libsndfile.
+                if not decoded:
+                    raise Undecodable(f"FFmpeg: {error}") from error
+
+    return Stream(rate_hz, _gather(frames(), round(block_s * rate_hz)))
+
+
+def mono(stream: Stream) -> Iterator[Samples]:
+    """The mean of the channels, block by block, [shape=(n,), float32]. Raises NotFinite, and Empty if there is no sample."""
+    heard = False
+    for block in stream.blocks:
+        heard = heard or len(block) > 0
+        # Adding whole columns is twenty times faster than block.mean(axis=1).
+        mixed = sum((block[:, c] for c in range(1, block.shape[1])), block[:, 0]) / np.float32(block.shape[1])
+        if not np.isfinite(mixed).all():
+            raise NotFinite("samples that are not finite numbers")
+        yield np.ascontiguousarray(mixed, dtype=np.float32)
+    if not heard:
+        raise Empty("no samples")
+
+
+def resample(blocks: Iterable[Samples], *, from_hz: int, to_hz: int, quality: str) -> Iterator[Samples]:
+    """Block by block through soxr; the blocks come out in other lengths. Raises Undecodable for a rate soxr refuses."""
+    if from_hz == to_hz:
+        yield from blocks
+        return
+    try:
+        resampler = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality=quality)
+    except (ValueError, RuntimeError) as error:
+        raise Undecodable(f"a sample rate of {from_hz} Hz cannot be resampled to {to_hz} Hz: {error}") from error
+    for block in blocks:
+        yield resampler.resample_chunk(block)
+    yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def _gather(frames: Iterable[Samples], block_samples: int) -> Iterator[Samples]:
+    """Codec frames of about a thousand samples joined to blocks; a change of channel count ends a block."""
+    held: list[Samples] = []
+    n = 0
+    for frame in frames:
+        if held and (n >= block_samples or frame.shape[1] != held[0].shape[1]):
+            yield np.concatenate(held)
+            held, n = [], 0
+        held.append(frame)
+        n += len(frame)
+    if held:
+        yield np.concatenate(held)

@@ -1,0 +1,57 @@
+"""The `labels` table: one row a track, its genre and how sure that is."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas import contract
+
+NAME = "labels"
+KEY = ["track_id"]
+SUM_TOLERANCE = 1e-3
+
+ARROW = pa.schema(
+    [
+        pa.field("track_id", pa.string(), nullable=False),
+        pa.field("uri", pa.string(), nullable=False),
+        # A genre of the bundle's taxonomy, or `unknown` where confidence is below the bundle's threshold.
+        pa.field("genre", pa.string(), nullable=False),
+        # Calibrated probability of the most probable genre, whether it was given or withheld.
+        pa.field("confidence", pa.float64(), nullable=False),
+        pa.field("best_genre", pa.string(), nullable=False),
+        pa.field("runner_up", pa.string()),
+        pa.field("probabilities", pa.map_(pa.string(), pa.float64()), nullable=False),
+        pa.field("segments_used", pa.int32(), nullable=False),
+        pa.field("duration_s", pa.float64(), nullable=False),
+        pa.field("content_version", pa.string(), nullable=False),
+        pa.field("bundle_id", pa.string(), nullable=False),
+        pa.field("front_end", pa.string(), nullable=False),
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("labelled_at", pa.timestamp("us", tz="UTC"), nullable=False),
+    ]
+)
+
+
+def validate(table: pa.Table) -> None:
+    """Raises ContractError; probabilities must lie in 0..1 and sum to 1 within 0.001 in each row."""
+    contract.validate(NAME, table, ARROW, _checks, KEY)
+    # pandera has no map type: the values are checked here.
+    lists = table["probabilities"].combine_chunks().cast(pa.list_(pa.struct([("key", pa.string()), ("value", pa.float64())])))
+    shares = pa.table({"row": pc.list_parent_indices(lists), "share": pc.struct_field(pc.list_flatten(lists), "value")})
+    sums = shares.group_by("row").aggregate([("share", "sum"), ("share", "min")])
+    wrong = pc.or_kleene(
+        pc.greater(pc.abs(pc.subtract(sums["share_sum"], 1.0)), SUM_TOLERANCE), pc.less(sums["share_min"], 0.0)
+    )
+    if sums.num_rows != table.num_rows or pc.any(wrong).as_py():
+        raise contract.ContractError(f"table {NAME}: probabilities that do not lie in 0..1 and sum to 1")
+
+
+def _checks() -> dict[str, list[object]]:
+    from pandera.pyarrow import Check
+
+    return {
+        "track_id": [Check.str_length(min_value=1)],
+        "genre": [Check.str_length(min_value=1)],
+        "confidence": [Check.in_range(0, 1)],
+        "segments_used": [Check.ge(1)],
+        "duration_s": [Check.gt(0)],
+    }
