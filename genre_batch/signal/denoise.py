@@ -14,6 +14,7 @@ from scipy import fft, ndimage, signal
 
 from genre_batch.front_end import Denoise
 from genre_batch.signal.decode import Samples
+from genre_batch.signal.spectrogram import hann
 
 Spectrum = npt.NDArray[np.complex64]
 Magnitude = npt.NDArray[np.float32]
@@ -47,7 +48,7 @@ class _Frames:
 
     def __init__(self, n_fft: int, hop_length: int) -> None:
         self.n_fft, self.hop = n_fft, hop_length
-        self.window = signal.windows.hann(n_fft, sym=False).astype(np.float32)
+        self.window = hann(n_fft)
         self.lead = n_fft - hop_length
         self.tail = np.zeros(self.lead, np.float32)
         self.weight = np.zeros(self.lead, np.float32)

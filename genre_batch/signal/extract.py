@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from genre_batch.errors import Empty, Undecodable
 from genre_batch.front_end import FrontEnd
-from genre_batch.signal import decode, denoise, segment, spectrogram
+from genre_batch.signal import decode, segment, spectrogram
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,8 @@ def _extract(open_stream: Callable[[bytes, float], decode.Stream], data: bytes, 
         decode.resample(decode.mono(stream), from_hz=stream.rate_hz, to_hz=rate_hz, quality=front_end.resample_quality)
     )
     if front_end.denoise:
+        from genre_batch.signal import denoise  # scipy.signal costs a second that most workers need not pay
+
         blocks = denoise.subtract(blocks, sample_rate_hz=rate_hz, denoise=front_end.denoise)
     cut = segment.segments(blocks, front_end)
     # A spectrogram relative to the track's maximum can only be finished when all are there; others at once, to keep memory flat.

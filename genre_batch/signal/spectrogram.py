@@ -2,12 +2,12 @@
 
 from functools import cache
 
-import librosa
 import numpy as np
 import numpy.typing as npt
-from scipy import fft, signal, sparse
+from scipy import fft, sparse
 
 from genre_batch.front_end import FrontEnd
+from genre_batch.signal import mel
 from genre_batch.signal.decode import Samples
 
 Picture = npt.NDArray[np.uint8]
@@ -22,11 +22,12 @@ def power(samples: Samples, front_end: FrontEnd) -> Floats:
     n_fft, hop = front_end.n_fft, front_end.hop_length
     padded = np.concatenate([np.zeros(n_fft // 2, np.float32), samples, np.zeros(n_fft // 2, np.float32)])
     frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[front_end.frame_offset :: hop]
-    spectra = fft.rfft(frames[: front_end.n_frames] * _window(n_fft), axis=1)
+    spectra = fft.rfft(frames[: front_end.n_frames] * hann(n_fft), axis=1)
     energy = np.square(spectra.real) + np.square(spectra.imag)
     if front_end.scale == "linear":
         return np.ascontiguousarray(energy[:, : front_end.n_bands].T)
-    return np.asarray(mel_bands(front_end) @ energy.T, np.float32)
+    filters = mel.filters(front_end.sample_rate_hz, n_fft, front_end.n_bands, front_end.fmin_hz, front_end.fmax_hz)
+    return np.asarray(filters @ energy.T, np.float32)
 
 
 def decibels(energy: Floats, front_end: FrontEnd, maximum: float) -> Floats:
@@ -52,19 +53,10 @@ def picture(level: Floats, front_end: FrontEnd) -> Picture:
     return np.ascontiguousarray(grey[::-1, ::-1]) if front_end.rotate_180 else grey
 
 
-def mel_bands(front_end: FrontEnd) -> sparse.csr_array:
-    """librosa's mel filters (Slaney's scale and norm), [shape=(n_bands, 1 + n_fft // 2)]."""
-    return _mel_bands(front_end.sample_rate_hz, front_end.n_fft, front_end.n_bands, front_end.fmin_hz, front_end.fmax_hz)
-
-
 @cache
-def _mel_bands(rate: int, n_fft: int, n_bands: int, fmin: float, fmax: float | None) -> sparse.csr_array:
-    return sparse.csr_array(librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=n_bands, fmin=fmin, fmax=fmax))
-
-
-@cache
-def _window(n_fft: int) -> Floats:
-    return np.asarray(signal.windows.hann(n_fft, sym=False), np.float32)
+def hann(n: int) -> Floats:
+    """The periodic Hann window, [shape=(n,)]."""
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)).astype(np.float32)
 
 
 @cache

@@ -1,0 +1,49 @@
+"""Ray, started on this machine or joined where it runs."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+from ray.data import DataContext
+
+
+@contextmanager
+def session() -> Iterator[None]:
+    """Join the cluster of RAY_ADDRESS (as `ray job submit` sets it), else start Ray on this machine and end it afterwards."""
+    if ray.is_initialized():
+        _quiet()
+        yield
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Token authentication is what we want; Ray warns of it at every start.
+    logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
+    joined = "RAY_ADDRESS" in os.environ
+    options = {} if joined else {"address": "local", "include_dashboard": False, "log_to_driver": False}
+    ray.init(logging_level=logging.WARNING, **options)
+    _quiet()
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def cpus() -> int:
+    """CPUs of the whole cluster, at least 1."""
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+def gpus() -> int:
+    return int(ray.cluster_resources().get("GPU", 0))
+
+
+def _quiet() -> None:
+    """Ray Data's bars and plans give way to one line of progress of our own."""
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    for name in ("ray.data", "ray.train", "ray.tune"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # Its one line says how to turn on the bars that were just turned off.
+    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)

@@ -1,0 +1,104 @@
+"""`build-shards`: a library with genres becomes a table of segments to train on."""
+
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+import ray
+
+from genre_batch.cluster import session
+from genre_batch.cluster.run import Run, Stamp, Summary, Written, account, new_run_id, read_track
+from genre_batch.cluster.work import spread
+from genre_batch.errors import NoGenre, TrackError, UsageError
+from genre_batch.front_end import FrontEnd
+from genre_batch.signal.extract import TrackFeatures, extract
+from genre_batch.tables import library, lock, plan, storage, store
+from genre_batch.tables.library import Layout
+from genre_batch.tables.plan import Redo
+from schemas import rejects, shards
+
+PART_BYTES = 128 * 2**20
+"""Spectrograms gathered before a worker writes them as one part: bounds its memory, keeps parts large."""
+
+
+def build_shards(
+    *, library_url: str, shards_url: str, front_end: FrontEnd, artists: str | None, redo: Redo, max_reject_fraction: float
+) -> Summary:
+    """Add what is new or changed. Raises JobError; then nothing of this run was published."""
+    run_id = new_run_id()
+    url = storage.normal(shards_url)
+    with lock.held(url, run_id), session.session():
+        listed = library.read(library_url, Layout.GENRE_FOLDERS)
+        if artists:
+            listed = library.with_artists(listed, artists)
+        stamp_table(url, front_end)
+        todo = plan.for_shards(listed, url, front_end=front_end.digest, redo=redo)
+        run = Run(Stamp("build-shards", url, run_id, front_end.digest), shards, listed, todo)
+        return run.publish(spread(run, partial(Sharder, run.stamp, front_end)), max_reject_fraction)
+
+
+def stamp_table(url: str, front_end: FrontEnd) -> None:
+    """Write the front end on a new table. Raises UsageError if the table has another one."""
+    table = store.create(url, shards.NAME, shards.ARROW, {store.FRONT_END_PROPERTY: front_end.to_json()})
+    stamped = FrontEnd.from_json(table.metadata().configuration[store.FRONT_END_PROPERTY])
+    if stamped != front_end:
+        raise UsageError(
+            f"the shards at {url} were built with front end {stamped.name!r} ({stamped.digest}), not {front_end.name!r} "
+            f"({front_end.digest}): give --shards another place, or the same front end"
+        )
+
+
+class Sharder:
+    """Lives in a worker process: bytes to segments, one track after the other."""
+
+    def __init__(self, stamp: Stamp, front_end: FrontEnd, counted: "ray.actor.ActorHandle") -> None:
+        self.stamp, self.front_end, self.counted = stamp, front_end, counted
+
+    def __call__(self, tracks: list[dict[str, Any]]) -> Written:
+        parts: list[store.Receipt] = []
+        rows: list[dict[str, Any]] = []
+        refused: list[dict[str, Any]] = []
+        done: list[str] = []
+        audio_s = 0.0
+        for track in tracks:
+            try:
+                if not track["genre"]:
+                    raise NoGenre(f"{track['uri']} lies in no genre folder, or its manifest row names no genre")
+                features = extract(read_track(track), self.front_end)
+            except TrackError as error:
+                refused.append(self.stamp.reject(track, error))
+                self.counted.add.remote(error.reason.value, 0.0)
+                continue
+            rows += self._rows(track, features)
+            done.append(track["track_id"])
+            audio_s += features.duration_s
+            self.counted.add.remote("written", features.duration_s)
+            if sum(len(row["spectrogram"]) for row in rows) >= PART_BYTES:
+                parts.append(self._write(rows))
+                rows = []
+        if rows:
+            parts.append(self._write(rows))
+        if refused:
+            parts.append(store.write_part(self.stamp.url, rejects, pa.Table.from_pylist(refused, rejects.ARROW)))
+        return account(parts, done, refused, audio_s)
+
+    def _write(self, rows: list[dict[str, Any]]) -> store.Receipt:
+        return store.write_part(self.stamp.url, shards, pa.Table.from_pylist(rows, shards.ARROW))
+
+    def _rows(self, track: dict[str, Any], features: TrackFeatures) -> list[dict[str, Any]]:
+        hop_s = self.front_end.segment_hop_samples / self.front_end.sample_rate_hz
+        return [
+            {
+                "track_id": track["track_id"],
+                "segment": int(position),
+                "start_s": float(position * hop_s),
+                "genre": track["genre"],
+                "artist": track["artist"],
+                "uri": track["uri"],
+                "duration_s": features.duration_s,
+                "content_version": track["content_version"],
+                "front_end": self.stamp.front_end,
+                "spectrogram": spectrogram.tobytes(),
+            }
+            for position, spectrogram in zip(features.positions, features.spectrograms, strict=True)
+        ]

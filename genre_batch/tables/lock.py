@@ -1,0 +1,52 @@
+"""One run at a time: an object that only one run can create, kept fresh while the run lives."""
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from genre_batch.errors import TablesHeld
+from genre_batch.tables import storage
+
+NAME = "_lock.json"
+REFRESH_S = 15.0
+STALE_S = 90.0
+"""A lock not refreshed for so long was left behind by a run that was killed, and is taken over."""
+
+
+@contextmanager
+def held(tables: str, run_id: str) -> Iterator[None]:
+    """Hold the tables for a run. Raises TablesHeld if another run does."""
+    place = storage.join(storage.normal(tables), NAME)
+    if not storage.create(place, _content(run_id)):
+        owner = json.loads(storage.read_or(place, lambda: b"{}") or b"{}")
+        age = time.time() - owner.get("refreshed", 0)
+        if age < STALE_S:
+            raise TablesHeld(
+                f"{tables} is held by run {owner['run_id']} on {owner['host']} since {age:.0f} s ago; "
+                f"wait for it, or if it was killed, run again in {STALE_S - age:.0f} s"
+            )
+        storage.remove(place)
+        if not storage.create(place, _content(run_id)):
+            raise TablesHeld(f"{tables}: another run took over the same stale lock just now; run again later")
+    stop = threading.Event()
+    keeper = threading.Thread(target=_refresh, args=(place, run_id, stop), daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        keeper.join()
+        storage.remove(place)
+
+
+def _refresh(place: str, run_id: str, stop: threading.Event) -> None:
+    while not stop.wait(REFRESH_S):
+        storage.write_bytes(place, _content(run_id))
+
+
+def _content(run_id: str) -> bytes:
+    return json.dumps({"run_id": run_id, "host": f"{socket.gethostname()}:{os.getpid()}", "refreshed": time.time()}).encode()
