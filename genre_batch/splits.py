@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from sklearn.model_selection import StratifiedGroupKFold
 
+from genre_batch.choices import Grouping
 from genre_batch.errors import UsageError
 
 
@@ -15,13 +16,6 @@ class Part(StrEnum):
     TRAIN = "train"
     VALID = "valid"
     TEST = "test"
-
-
-class Grouping(StrEnum):
-    """What must not stand on both sides: an artist (a track where the artist is unknown), or only a track."""
-
-    ARTIST = "artist"
-    TRACK = "track"
 
 
 FOLDS = 5

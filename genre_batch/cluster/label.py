@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import ray
 
+from genre_batch.choices import Layout, Redo
 from genre_batch.cluster import session
 from genre_batch.cluster.run import Run, Stamp, Summary, Written, account, new_run_id, read_track
 from genre_batch.cluster.work import spread
@@ -19,8 +20,6 @@ from genre_batch.models.bundle import Bundle
 from genre_batch.models.calibrate import pool, probabilities
 from genre_batch.signal.extract import TrackFeatures, extract
 from genre_batch.tables import library, lock, plan, storage, store
-from genre_batch.tables.library import Layout
-from genre_batch.tables.plan import Redo
 from genre_batch.taxonomy import UNKNOWN
 from schemas import labels, rejects
 

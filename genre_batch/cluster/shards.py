@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 
+from genre_batch.choices import Layout, Redo
 from genre_batch.cluster import session
 from genre_batch.cluster.run import Run, Stamp, Summary, Written, account, new_run_id, read_track
 from genre_batch.cluster.work import spread
@@ -13,8 +14,6 @@ from genre_batch.errors import NoGenre, TrackError, UsageError
 from genre_batch.front_end import FrontEnd
 from genre_batch.signal.extract import TrackFeatures, extract
 from genre_batch.tables import library, lock, plan, storage, store
-from genre_batch.tables.library import Layout
-from genre_batch.tables.plan import Redo
 from schemas import rejects, shards
 
 PART_BYTES = 128 * 2**20

@@ -17,13 +17,14 @@ from ray.train.torch import TorchTrainer
 
 import genre_batch
 from genre_batch import progress, splits
+from genre_batch.choices import Grouping
 from genre_batch.cluster import segments, session, train_loop
 from genre_batch.cluster.segments import Shards
 from genre_batch.evaluation import metrics
 from genre_batch.models import calibrate, export, networks
 from genre_batch.models.bundle import Bundle
 from genre_batch.models.calibrate import Calibration
-from genre_batch.splits import Grouping, Part
+from genre_batch.splits import Part
 from genre_batch.tables import storage
 from genre_batch.taxonomy import Taxonomy
 

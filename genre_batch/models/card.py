@@ -4,7 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from genre_batch.splits import Grouping
+from genre_batch.choices import Grouping
 
 
 def model_card(facts: dict[str, Any], split: pa.Table) -> str:

@@ -3,7 +3,6 @@
 import mimetypes
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import PurePosixPath
 
 import pyarrow as pa
@@ -11,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from genre_batch.choices import Layout
 from genre_batch.errors import UsageError
 from genre_batch.tables import storage
 from schemas import inventory
@@ -22,14 +22,6 @@ _COMPANIONS = frozenset(
     ".cue .db .ini .license .log .lrc .md .md5 .nfo .parquet .pls .rst .sfv .sha256 .toml .url .yaml .yml".split()
 )
 """What lies beside recordings and has no registered type."""
-
-
-class Layout(StrEnum):
-    """How a library says what it holds: the first folder is the genre, nothing is said, or a table says it."""
-
-    GENRE_FOLDERS = "genre-folders"
-    TREE = "tree"
-    MANIFEST = "manifest"
 
 
 @dataclass(frozen=True)

@@ -2,22 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from genre_batch.choices import Redo
 from genre_batch.tables import store
 from genre_batch.tables.library import Library
 from schemas import labels, rejects, shards
-
-
-class Redo(StrEnum):
-    """What is done again although it is in the tables: nothing, the rejected tracks, or all."""
-
-    NOTHING = "nothing"
-    REJECTED = "rejected"
-    ALL = "all"
 
 
 @dataclass(frozen=True)

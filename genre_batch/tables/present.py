@@ -1,0 +1,68 @@
+"""An answer as CSV, JSON lines, Parquet or a table for people."""
+
+import csv
+import io
+import json
+from datetime import date, datetime
+from typing import Any
+
+import pyarrow as pa
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+
+def as_csv(answer: pa.Table) -> str:
+    """A header and one line a row; maps, lists and structs as JSON."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(answer.column_names)
+    for row in _rows(answer):
+        writer.writerow(["" if value is None else _plain(value) for value in row.values()])
+    return text.getvalue()
+
+
+def as_json(answer: pa.Table) -> str:
+    """One JSON object a line; maps as objects, times as ISO 8601."""
+    return "".join(json.dumps(row, default=_time, ensure_ascii=False) + "\n" for row in _rows(answer))
+
+
+def as_parquet(answer: pa.Table) -> bytes:
+    import pyarrow.parquet as pq
+
+    buffer = pa.BufferOutputStream()
+    pq.write_table(answer, buffer)
+    return buffer.getvalue().to_pybytes()
+
+
+def print_table(answer: pa.Table) -> None:
+    """On stdout, as wide as the terminal."""
+    table = Table(box=box.SIMPLE)
+    for name in answer.column_names:
+        table.add_column(escape(name), overflow="fold", justify="right" if _is_number(answer.schema.field(name).type) else "left")
+    for row in _rows(answer):
+        table.add_row(*("" if value is None else escape(_plain(value)) for value in row.values()))
+    Console().print(table)
+
+
+def _rows(answer: pa.Table) -> list[dict[str, Any]]:
+    return list(answer.to_pylist(maps_as_pydicts="strict"))
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, dict | list):
+        return json.dumps(value, default=_time, ensure_ascii=False)
+    return _time(value) if isinstance(value, date) else str(value)
+
+
+def _time(value: Any) -> str:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return bytes(value).hex() if isinstance(value, bytes) else str(value)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)

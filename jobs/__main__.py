@@ -1,0 +1,51 @@
+"""The one app: `python -m jobs NAME …`, `genre-batch NAME …`, and what `ray job submit` runs.
+
+Each job module imports what it needs when it runs, so that `query` and `--help` need not wait for torch and Ray.
+"""
+
+import sys
+
+import typer
+
+from genre_batch.errors import job_error_behind
+from jobs.build_shards import build_shards
+from jobs.config import JobCommand, check_environment
+from jobs.demo import demo
+from jobs.evaluate import evaluate
+from jobs.inventory import inventory
+from jobs.label_catalog import label_catalog
+from jobs.query import query
+from jobs.train_network import train_network
+
+app = typer.Typer(
+    name="genre-batch",
+    help="Label whole music catalogs by genre.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for job in (demo, inventory, build_shards, train_network, evaluate, label_catalog, query):
+    app.command(name=job.__name__.replace("_", "-"), cls=JobCommand)(job)
+
+
+@app.callback()
+def check(context: typer.Context) -> None:
+    check_environment(getattr(context.command, "commands"))
+
+
+def main() -> None:
+    """Ends with the exit code of the job: 0 done, 2 usage, 3 unreachable, 4 rejects, 5 contract, 6 held, 75 stopped early."""
+    try:
+        app()
+    # What is no JobError is a defect: it is raised on with its trace.
+    except Exception as error:
+        stopped = job_error_behind(error)
+        if stopped is None:
+            raise
+        print(f"error: {stopped}", file=sys.stderr)
+        sys.exit(stopped.exit_code)
+
+
+if __name__ == "__main__":
+    main()
