@@ -11,7 +11,15 @@ import ray
 
 from genre_batch.choices import Layout, Redo
 from genre_batch.cluster import session
-from genre_batch.cluster.run import Run, Stamp, Summary, Written, account, new_run_id, read_track
+from genre_batch.cluster.run import (
+    Run,
+    Stamp,
+    Summary,
+    Written,
+    account,
+    new_run_id,
+    read_track,
+)
 from genre_batch.cluster.work import spread
 from genre_batch.errors import TrackError, UsageError
 from genre_batch.models import bundle as bundles

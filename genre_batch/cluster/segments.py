@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -74,13 +74,7 @@ def pictures(column: pa.ChunkedArray, shape: tuple[int, int]) -> np.ndarray:
 def score(table: Shards, onnx: bytes, track_ids: set[str]) -> pa.Table:
     """Logits of each segment of some tracks: track_id, genre, segment, logits [list of n_genres float32]."""
     scored = table.stream(sorted(track_ids)).map_batches(
-        _Score,
-        fn_constructor_args=(onnx, table.front_end.spectrogram_shape),
-        batch_size=ROWS_A_BLOCK,
-        batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=1),
-        # Less than a core, so that a core is left for reading on the smallest machine.
-        num_cpus=0.5,
+        partial(_score, onnx=onnx, shape=table.front_end.spectrogram_shape), batch_size=None, batch_format="pyarrow"
     )
     parts = [part for part in scored.iter_batches(batch_size=None, batch_format="pyarrow") if part.num_rows]
     if not parts:
@@ -104,10 +98,11 @@ def arrays(scored: pa.Table, taxonomy: Taxonomy) -> Scored:
     return Scored(np.array(scored["logits"].to_pylist(), np.float32), tracks.astype(np.int64), labels)
 
 
-class _Score:
-    def __init__(self, onnx: bytes, shape: tuple[int, int]) -> None:
-        self.shape, self.scorer = shape, OnnxScorer(onnx)
+def _score(batch: pa.Table, *, onnx: bytes, shape: tuple[int, int]) -> pa.Table:
+    logits = _scorer(onnx)(pictures(batch["spectrogram"], shape)).tolist() if batch.num_rows else []
+    return batch.select(["track_id", "genre", "segment"]).append_column("logits", pa.array(logits, pa.list_(pa.float32())))
 
-    def __call__(self, batch: pa.Table) -> pa.Table:
-        logits = self.scorer(pictures(batch["spectrogram"], self.shape)).tolist() if batch.num_rows else []
-        return batch.select(["track_id", "genre", "segment"]).append_column("logits", pa.array(logits, pa.list_(pa.float32())))
+
+@lru_cache(maxsize=1)
+def _scorer(onnx: bytes) -> OnnxScorer:
+    return OnnxScorer(onnx)

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -16,16 +17,16 @@ MOST_TRACKS_A_CALL = 512
 CALLS_PER_CPU = 8
 """Enough for an even load and little to do again when a worker is lost, few enough for parts of a useful size."""
 
-ACTORS_PER_GPU = 4
+WORKERS_PER_GPU = 4
 
 
 class Worker(Protocol):
-    """Made once in each worker process; does some tracks, given as rows of the inventory."""
+    """Does some tracks, given as rows of the inventory."""
 
     def __call__(self, tracks: list[dict[str, Any]]) -> Written: ...
 
 
-def spread(run: Run, make_worker: Callable[["ray.actor.ActorHandle"], Worker], *, gpu: bool = False) -> list[Written]:
+def spread(run: Run, make_worker: Callable[[Any], Worker], *, gpu: bool = False) -> list[Written]:
     """Do all tracks of the run's plan. Raises what a worker raised."""
     todo, cpus = run.plan.todo, session.cpus()
     size = max(1, min(MOST_TRACKS_A_CALL, -(-todo.num_rows // (CALLS_PER_CPU * cpus))))
@@ -35,23 +36,25 @@ def spread(run: Run, make_worker: Callable[["ray.actor.ActorHandle"], Worker], *
     counted = tally.Tally.remote()
     most, resources = cpus, {"num_cpus": 1}
     if gpu:
-        most, resources = min(cpus, ACTORS_PER_GPU * session.gpus()), {"num_cpus": 1, "num_gpus": 1 / ACTORS_PER_GPU}
+        most, resources = min(cpus, WORKERS_PER_GPU * session.gpus()), {"num_cpus": 1, "num_gpus": 1 / WORKERS_PER_GPU}
     written = ray.data.from_arrow(calls).map_batches(
-        _Actor,
-        fn_constructor_args=(make_worker, counted),
+        partial(_call, run_id=run.stamp.run_id, make_worker=make_worker, counted=counted),
         batch_size=None,
         batch_format="pyarrow",
-        # A pool that may grow and shrink outlives a lost node; a fixed one waits for it for ever.
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most, initial_size=min(most, len(calls))),
+        # Tasks, not actors: a lost node costs only the tasks that ran there, and nothing waits for its actors to come back.
+        compute=ray.data.TaskPoolStrategy(size=most),
         **resources,
     )
     with progress.watching(run.stamp.job, todo.num_rows, lambda: tally.progress(counted)):
         return [pickle.loads(row["written"]) for row in written.iter_rows()]
 
 
-class _Actor:
-    def __init__(self, make_worker: Callable[["ray.actor.ActorHandle"], Worker], counted: "ray.actor.ActorHandle") -> None:
-        self.work = make_worker(counted)
+_workers: dict[str, Worker] = {}
+"""The worker of the run that this process works for; a model is loaded once a process, not once a call."""
 
-    def __call__(self, tracks: pa.Table) -> pa.Table:
-        return pa.table({"written": [pickle.dumps(self.work(tracks.to_pylist()))]})
+
+def _call(tracks: pa.Table, *, run_id: str, make_worker: Callable[[Any], Worker], counted: Any) -> pa.Table:
+    if run_id not in _workers:
+        _workers.clear()
+        _workers[run_id] = make_worker(counted)
+    return pa.table({"written": [pickle.dumps(_workers[run_id](tracks.to_pylist()))]})

@@ -38,12 +38,16 @@ def probabilities(pooled: Floats, temperature: float) -> Floats:
 
 
 def fit(pooled: Floats, labels: Ints, *, target_accuracy: float = 0.9, min_coverage: float = 0.5) -> Calibration:
-    """The temperature with the least cross-entropy on these tracks, and the lowest threshold above which `target_accuracy` of
+    """The temperature with the least cross-entropy against Platt's targets on these tracks, and the lowest threshold above which `target_accuracy` of
     them are right; at least `min_coverage` of the tracks keep a genre even where that target is out of reach."""
 
+    # Platt's targets (1999): n right answers are no proof of certainty, or a few easy tracks would drive confidence to 1.
+    n, n_genres = pooled.shape
+    targets = np.full((n, n_genres), 1 / (n + 2) / max(n_genres - 1, 1))
+    targets[np.arange(n), labels] = (n + 1) / (n + 2)
+
     def cross_entropy(log_temperature: float) -> float:
-        picked = log_softmax(pooled / np.exp(log_temperature), axis=1)[np.arange(len(labels)), labels]
-        return -float(picked.mean())
+        return -float((targets * log_softmax(pooled / np.exp(log_temperature), axis=1)).sum(axis=1).mean())
 
     best = minimize_scalar(cross_entropy, bounds=(np.log(0.05), np.log(20)), method="bounded")
     temperature = float(np.exp(best.x))

@@ -25,7 +25,9 @@ def of(bundle: Bundle, device: str) -> Scorer:
     """ONNX Runtime for `cpu`, torch for any other device; the two agree within 1e-4."""
     if device == "cpu":
         return OnnxScorer(bundle.files["model.onnx"])
-    from genre_batch.models.export import TorchScorer  # five seconds and 500 MB that a worker on a CPU need not pay
+    from genre_batch.models.export import (
+        TorchScorer,  # five seconds and 500 MB that a worker on a CPU need not pay
+    )
 
     return TorchScorer(bundle, device)
 

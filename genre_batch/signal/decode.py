@@ -29,10 +29,16 @@ class Stream:
     blocks: Iterable[Samples]
 
 
+class _Bytes(io.BytesIO):
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """libsndfile seeks before the start of some broken files: that is the start, not an exception in its callback."""
+        return super().seek(max(0, offset) if whence == 0 else offset, whence)
+
+
 def open_libsndfile(data: bytes, block_s: float) -> Stream:
     """Raises Undecodable if libsndfile refuses the header; the blocks raise it if it breaks off later."""
     try:
-        sound = sf.SoundFile(io.BytesIO(data))
+        sound = sf.SoundFile(_Bytes(data))
     except sf.LibsndfileError as error:
         raise Undecodable(f"libsndfile: {error.error_string}") from error
 
@@ -53,7 +59,7 @@ def open_ffmpeg(data: bytes, block_s: float) -> Stream:
         container = av.open(io.BytesIO(data), metadata_errors="ignore")
         audio = next(iter(container.streams.audio), None)
     except (av.FFmpegError, ValueError) as error:
-        raise Undecodable(f"FFmpeg: {error}") from error
+        raise Undecodable(_said(error)) from error
     rate_hz = audio.codec_context.sample_rate if audio is not None else 0
     if audio is None or not rate_hz:
         container.close()
@@ -71,9 +77,14 @@ def open_ffmpeg(data: bytes, block_s: float) -> Stream:
             except (av.FFmpegError, ValueError) as error:
                 # A file cut short is as long as what could be decoded, as with libsndfile.
                 if not decoded:
-                    raise Undecodable(f"FFmpeg: {error}") from error
+                    raise Undecodable(_said(error)) from error
 
     return Stream(rate_hz, _gather(frames(), round(block_s * rate_hz)))
+
+
+def _said(error: Exception) -> str:
+    """Without the last line of FFmpeg's log that PyAV adds: it may be of another file."""
+    return f"FFmpeg: {getattr(error, 'strerror', None) or error}"
 
 
 def mono(stream: Stream) -> Iterator[Samples]:

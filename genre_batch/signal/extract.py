@@ -47,7 +47,9 @@ def _extract(open_stream: Callable[[bytes, float], decode.Stream], data: bytes, 
         decode.resample(decode.mono(stream), from_hz=stream.rate_hz, to_hz=rate_hz, quality=front_end.resample_quality)
     )
     if front_end.denoise:
-        from genre_batch.signal import denoise  # scipy.signal costs a second that most workers need not pay
+        from genre_batch.signal import (
+            denoise,  # scipy.signal costs a second that most workers need not pay
+        )
 
         blocks = denoise.subtract(blocks, sample_rate_hz=rate_hz, denoise=front_end.denoise)
     cut = segment.segments(blocks, front_end)
