@@ -54,7 +54,11 @@ def _refuse_few(genres: np.ndarray, groups: np.ndarray, grouping: Grouping) -> N
     for genre in np.unique(genres):
         n = len(np.unique(groups[genres == genre]))
         if n < FOLDS:
-            way_out = "; --split track needs only tracks, but then an artist stands on both sides" if grouping is Grouping.ARTIST else ""
+            way_out = (
+                "; --split track needs only tracks, but then an artist stands on both sides"
+                if grouping is Grouping.ARTIST
+                else ""
+            )
             raise UsageError(
                 f"genre '{genre}' has {n} different {grouping.value}{'' if n == 1 else 's'}; {FOLDS} are needed to train, validate "
                 f"and test it apart{way_out}"

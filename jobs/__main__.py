@@ -9,7 +9,7 @@ import typer
 
 from genre_batch.errors import job_error_behind
 from jobs.build_shards import build_shards
-from jobs.config import JobCommand, check_environment
+from jobs.config import JobCommand, check_environment, commands_of
 from jobs.demo import demo
 from jobs.evaluate import evaluate
 from jobs.inventory import inventory
@@ -31,7 +31,7 @@ for job in (demo, inventory, build_shards, train_network, evaluate, label_catalo
 
 @app.callback()
 def check(context: typer.Context) -> None:
-    check_environment(getattr(context.command, "commands"))
+    check_environment(commands_of(context))
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 PREFIX = "GENRE_BATCH_"
 
@@ -27,6 +27,12 @@ class JobCommand(TyperCommand):
 
 def option_names(command: Any) -> set[str]:
     return {option.name for option in command.params if option.name not in ("help", "config")}
+
+
+def commands_of(context: Any) -> dict[str, Any]:
+    """All jobs by name, from the context of the app."""
+    assert isinstance(context.command, TyperGroup)
+    return dict(context.command.commands)
 
 
 def check_environment(commands: dict[str, Any]) -> None:
@@ -49,7 +55,7 @@ def read(context: typer.Context, path: str | None) -> None:
         raise typer.BadParameter(f"{path} is no TOML: {error}") from error
     parent = context.parent
     assert parent is not None
-    commands = getattr(parent.command, "commands")
+    commands = commands_of(parent)
     everywhere = {name for command in commands.values() for name in option_names(command)}
     mine = option_names(context.command)
     values: dict[str, Any] = {}
@@ -69,7 +75,9 @@ def read(context: typer.Context, path: str | None) -> None:
 
 Config = Annotated[
     str | None,
-    typer.Option(callback=read, is_eager=True, metavar="FILE", help="TOML file with options by their long names.", show_default=False),
+    typer.Option(
+        callback=read, is_eager=True, metavar="FILE", help="TOML file with options by their long names.", show_default=False
+    ),
 ]
 
 

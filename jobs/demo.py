@@ -8,12 +8,12 @@ import typer
 from genre_batch.choices import Grouping, Redo
 from jobs.config import Config
 
-EPOCHS = 14
+EPOCHS = 8
 MAX_REJECTS = 0.2
 """The library holds bad files on purpose."""
 
 QUESTIONS = {
-    "What was heard": "SELECT genre, count(*) AS tracks, round(avg(confidence), 3) AS confidence FROM labels GROUP BY genre ORDER BY genre",
+    "What was heard": "SELECT genre, count(*) AS tracks, round(avg(confidence), 3) AS confidence FROM labels GROUP BY ALL ORDER BY ALL",
     "What was refused, and why": "SELECT track_id, stage, reason, detail FROM rejects ORDER BY track_id",
 }
 
@@ -28,6 +28,7 @@ def demo(
     """
     from genre_batch.cluster.session import session
     from genre_batch.embedded import library
+    from genre_batch.embedded.genres import RECIPES
     from genre_batch.progress import say
     from genre_batch.tables import present
     from genre_batch.tables.query import query as ask
@@ -37,7 +38,7 @@ def demo(
     from jobs.train_network import train_network
 
     songs, shards, bundle, tables = (str(folder / name) for name in ("library", "shards", "bundle", "tables"))
-    say(f"rendering a library of {len(library.RECIPES)} genres into {songs}")
+    say(f"rendering a library of {len(RECIPES)} genres into {songs}")
     manifest = str(library.write(Path(songs)))
     say("starting Ray on this machine")
     with session():
@@ -58,7 +59,9 @@ def demo(
     print("\nNext, with your own recordings in folders by genre (or a manifest.csv with uri, genre, artist):")
     print("  genre-batch build-shards  --library s3://YOUR-BUCKET/library --shards s3://YOUR-BUCKET/shards")
     print("  genre-batch train-network --shards s3://YOUR-BUCKET/shards --bundle s3://YOUR-BUCKET/bundle")
-    print("  genre-batch label-catalog --library s3://YOUR-BUCKET/catalog --bundle s3://YOUR-BUCKET/bundle --tables s3://YOUR-BUCKET/tables")
+    print(
+        "  genre-batch label-catalog --library s3://YOUR-BUCKET/catalog --bundle s3://YOUR-BUCKET/bundle --tables s3://YOUR-BUCKET/tables"
+    )
 
 
 def _step(command: str) -> None:

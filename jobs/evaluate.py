@@ -12,7 +12,9 @@ def evaluate(
     bundle: options.Bundle,
     shards: options.Shards,
     out: Annotated[str, typer.Option(help="Folder for evaluation.json and confusion.png.", metavar="URL")],
-    include_training: Annotated[bool, typer.Option("--include-training", help="Judge training tracks too; marked as such.")] = False,
+    include_training: Annotated[
+        bool, typer.Option("--include-training", help="Judge training tracks too; marked as such.")
+    ] = False,
     config: Config = None,
 ) -> None:
     """Judge a bundle on the tracks that took no part in its training.

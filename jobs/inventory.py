@@ -12,7 +12,9 @@ from jobs.config import Config
 
 def inventory(
     library: options.Library,
-    layout: Annotated[Layout, typer.Option(help="Is the first folder the genre? A .csv or .parquet is a manifest.")] = Layout.GENRE_FOLDERS,
+    layout: Annotated[
+        Layout, typer.Option(help="Is the first folder the genre? A .csv or .parquet is a manifest.")
+    ] = Layout.GENRE_FOLDERS,
     out: Annotated[str | None, typer.Option(help="Write the listing here as Parquet.", metavar="URL")] = None,
     config: Config = None,
 ) -> None:

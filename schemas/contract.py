@@ -11,7 +11,9 @@ class ContractError(Exception):
     """Rows that break a table's promise; the message names table, columns, checks and a few of the values."""
 
 
-def validate(name: str, table: pa.Table, arrow: pa.Schema, checks: Callable[[], dict[str, list[object]]], key: list[str]) -> None:
+def validate(
+    name: str, table: pa.Table, arrow: pa.Schema, checks: Callable[[], dict[str, list[object]]], key: list[str]
+) -> None:
     """Raise ContractError unless `table` has exactly the schema `arrow`, nulls only where allowed, and passes the checks.
 
     checks: gives pandera checks by column; a function, so that reading a schema does not import pandera (over a second).
@@ -20,7 +22,9 @@ def validate(name: str, table: pa.Table, arrow: pa.Schema, checks: Callable[[], 
     if not table.schema.equals(arrow):
         wanted = {(f.name, str(f.type)) for f in arrow}
         got = {(f.name, str(f.type)) for f in table.schema}
-        raise ContractError(f"table {name}: columns differ: missing {sorted(wanted - got)}, not expected {sorted(got - wanted)}")
+        raise ContractError(
+            f"table {name}: columns differ: missing {sorted(wanted - got)}, not expected {sorted(got - wanted)}"
+        )
     for column in arrow:
         if not column.nullable and table[column.name].null_count:
             raise ContractError(f"table {name}: column {column.name} has {table[column.name].null_count} nulls")

@@ -42,12 +42,16 @@ def evaluate(*, bundle_url: str, shards_url: str, out: str, include_training: bo
         known = set() if include_training else known_tracks(shards.tracks, bundle.split)
         chosen = set(shards.tracks["track_id"].to_pylist()) - known
         if not chosen:
-            raise UsageError(f"every track of {shards.url} or its artist was used to train this bundle: nothing is left to judge")
+            raise UsageError(
+                f"every track of {shards.url} or its artist was used to train this bundle: nothing is left to judge"
+            )
         scored = segments.score(shards, bundle.files["model.onnx"], chosen)
     figures = metrics.evaluate(*segments.arrays(scored, bundle.taxonomy), bundle.taxonomy, bundle.calibration)
     figures |= {"bundle_id": bundle.bundle_id, "includes_training_tracks": include_training, "tracks_left_out": len(known)}
     title = f"{figures['n_tracks']} tracks, accuracy {figures['track_accuracy']:.3f}"
-    picture = plots.confusion(figures["confusion"], bundle.taxonomy, title + (" (training included)" if include_training else ""))
+    picture = plots.confusion(
+        figures["confusion"], bundle.taxonomy, title + (" (training included)" if include_training else "")
+    )
     storage.write_bytes(storage.join(storage.normal(out), "evaluation.json"), json.dumps(figures, indent=2).encode())
     storage.write_bytes(storage.join(storage.normal(out), "confusion.png"), picture)
     return Evaluation(figures, len(known))
@@ -72,4 +76,6 @@ def known_tracks(tracks: pa.Table, split: pa.Table) -> set[str]:
 def _refuse_other_genres(shards: segments.Shards, bundle: Bundle) -> None:
     strangers = set(shards.tracks["genre"].to_pylist()) - set(bundle.taxonomy.genres)
     if strangers:
-        raise UsageError(f"the bundle knows no {', '.join(sorted(strangers))}; it tells apart {', '.join(bundle.taxonomy.genres)}")
+        raise UsageError(
+            f"the bundle knows no {', '.join(sorted(strangers))}; it tells apart {', '.join(bundle.taxonomy.genres)}"
+        )

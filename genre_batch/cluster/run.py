@@ -68,7 +68,13 @@ class Run:
         written = list(written)
         done, refused = (sum(getattr(w, name) for w in written) for name in ("done", "rejected"))
         summary = Summary(
-            self.stamp.run_id, self.plan.listed, done, refused, self.plan.unchanged, self.library.not_audio, sum(w.audio_s for w in written)
+            self.stamp.run_id,
+            self.plan.listed,
+            done,
+            refused,
+            self.plan.unchanged,
+            self.library.not_audio,
+            sum(w.audio_s for w in written),
         )
         todo = self.plan.todo["track_id"].to_pylist()
         if done + refused != len(todo) or sum(w.checksum for w in written) % 2**64 != store.checksum(todo):

@@ -5,9 +5,8 @@ from collections import Counter
 import ray
 
 
-@ray.remote(num_cpus=0)
 class Tally:
-    """Tracks by outcome, and seconds of audio."""
+    """Tracks by outcome, and seconds of audio; a Ray actor."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()

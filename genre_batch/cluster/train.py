@@ -103,7 +103,9 @@ def _fit(shards: Shards, split: pa.Table, taxonomy: Taxonomy, checkpoints: str, 
         train_loop.train_worker,
         train_loop_config=asdict(config),
         scaling_config=ScalingConfig(
-            num_workers=options.workers, use_gpu=gpu, resources_per_worker={"CPU": _cpus_per_worker(options.workers)} | ({"GPU": 1} if gpu else {})
+            num_workers=options.workers,
+            use_gpu=gpu,
+            resources_per_worker={"CPU": _cpus_per_worker(options.workers)} | ({"GPU": 1} if gpu else {}),
         ),
         run_config=RunConfig(
             name=name,

@@ -84,7 +84,12 @@ def train_worker(values: dict[str, Any]) -> None:
         state = replace(state, epoch=state.epoch + 1, weights=weights, optimizer=optimizer.state_dict(), stale=state.stale + 1)
         if valid.loss < state.best_loss:
             state = replace(state, best_loss=valid.loss, best_weights=weights, stale=0)
-        scores = {"train_loss": trained.loss, "train_accuracy": trained.accuracy, "valid_loss": valid.loss, "valid_accuracy": valid.accuracy}
+        scores = {
+            "train_loss": trained.loss,
+            "train_accuracy": trained.accuracy,
+            "valid_loss": valid.loss,
+            "valid_accuracy": valid.accuracy,
+        }
         if context.get_world_rank() == 0:
             _log(config.tensorboard, scores, state.epoch)
         _report(state, {"epoch": state.epoch} | scores, context.get_world_rank())
@@ -115,7 +120,9 @@ def _report(state: State, scores: dict[str, float], rank: int) -> None:
 
 def _batches(part: str, config: Config, epoch: int) -> Iterator[fit.Batch]:
     """This worker's share; training shuffled alike for the same seed and epoch."""
-    shuffle = {"local_shuffle_buffer_size": SHUFFLED_SEGMENTS, "local_shuffle_seed": config.seed + epoch} if part == "train" else {}
+    shuffle = (
+        {"local_shuffle_buffer_size": SHUFFLED_SEGMENTS, "local_shuffle_seed": config.seed + epoch} if part == "train" else {}
+    )
     device = ray.train.torch.get_device()
 
     def collate(batch: pa.Table) -> fit.Batch:

@@ -33,10 +33,10 @@ def spread(run: Run, make_worker: Callable[[Any], Worker], *, gpu: bool = False)
     calls = [todo.slice(i, size).combine_chunks() for i in range(0, todo.num_rows, size)]
     if not calls:
         return []
-    counted = tally.Tally.remote()
-    most, resources = cpus, {"num_cpus": 1}
+    counted = ray.remote(num_cpus=0)(tally.Tally).remote()
+    most, resources = cpus, {"num_cpus": 1.0}
     if gpu:
-        most, resources = min(cpus, WORKERS_PER_GPU * session.gpus()), {"num_cpus": 1, "num_gpus": 1 / WORKERS_PER_GPU}
+        most, resources = min(cpus, WORKERS_PER_GPU * session.gpus()), {"num_cpus": 1.0, "num_gpus": 1 / WORKERS_PER_GPU}
     written = ray.data.from_arrow(calls).map_batches(
         partial(_call, run_id=run.stamp.run_id, make_worker=make_worker, counted=counted),
         batch_size=None,

@@ -88,7 +88,9 @@ def encode(song: Sound, ending: str) -> bytes:
     """The bytes of an audio file: wav, flac and au (of floats) by libsndfile, the others by FFmpeg in its bit-exact mode."""
     if ending in ("wav", "flac", "au"):
         buffer = io.BytesIO()
-        sf.write(buffer, song.astype(np.float32), RATE_HZ, format=ending.upper(), subtype="FLOAT" if ending == "au" else "PCM_16")
+        sf.write(
+            buffer, song.astype(np.float32), RATE_HZ, format=ending.upper(), subtype="FLOAT" if ending == "au" else "PCM_16"
+        )
         return buffer.getvalue()
     codec, container = {"mp3": ("libmp3lame", "mp3"), "ogg": ("libopus", "ogg"), "m4a": ("aac", "ipod")}[ending]
     buffer = io.BytesIO()
@@ -98,7 +100,8 @@ def encode(song: Sound, ending: str) -> bytes:
     # Bit-exact: no random stream number, no date, no encoder version.
     with av.open(buffer, "w", format=container, options={"fflags": "+bitexact"}) as output:
         stream = output.add_stream(codec, rate=rate_hz, options={"flags": "+bitexact", "b": "64000"}, layout="mono")
-        stream.open()
+        assert isinstance(stream, av.AudioStream)
+        stream.codec_context.open()
         resampler = av.AudioResampler(stream.format.name, "mono", rate_hz, stream.frame_size)
         for part in [*resampler.resample(frame), *resampler.resample(None), None]:
             output.mux(stream.encode(part))

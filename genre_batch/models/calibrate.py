@@ -38,8 +38,8 @@ def probabilities(pooled: Floats, temperature: float) -> Floats:
 
 
 def fit(pooled: Floats, labels: Ints, *, target_accuracy: float = 0.9, min_coverage: float = 0.5) -> Calibration:
-    """The temperature with the least cross-entropy against Platt's targets on these tracks, and the lowest threshold above which `target_accuracy` of
-    them are right; at least `min_coverage` of the tracks keep a genre even where that target is out of reach."""
+    """The temperature with the least cross-entropy against Platt's targets on these tracks, and the lowest threshold above
+    which `target_accuracy` of them are right; at least `min_coverage` of the tracks keep a genre even where that target is out of reach."""
 
     # Platt's targets (1999): n right answers are no proof of certainty, or a few easy tracks would drive confidence to 1.
     n, n_genres = pooled.shape

@@ -57,5 +57,6 @@ def to_onnx(network: nn.Module, spectrogram_shape: tuple[int, int]) -> bytes:
             dynamo=True,
             verbose=False,
         )
-    program.save(buffer)
+    assert program is not None
+    buffer.write(program.model_proto.SerializeToString())
     return buffer.getvalue()

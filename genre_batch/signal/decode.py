@@ -56,7 +56,7 @@ def open_libsndfile(data: bytes, block_s: float) -> Stream:
 def open_ffmpeg(data: bytes, block_s: float) -> Stream:
     """Raises Undecodable if FFmpeg finds no audio; the blocks raise it only if nothing at all could be decoded."""
     try:
-        container = av.open(io.BytesIO(data), metadata_errors="ignore")
+        container = av.open(io.BytesIO(data), "r", metadata_errors="ignore")
         audio = next(iter(container.streams.audio), None)
     except (av.FFmpegError, ValueError) as error:
         raise Undecodable(_said(error)) from error
@@ -73,7 +73,7 @@ def open_ffmpeg(data: bytes, block_s: float) -> Stream:
                 for frame in container.decode(audio):
                     for part in to_float.resample(frame):
                         decoded += part.samples
-                        yield part.to_ndarray().T
+                        yield part.to_ndarray().T.astype(np.float32, copy=False)
             except (av.FFmpegError, ValueError) as error:
                 # A file cut short is as long as what could be decoded, as with libsndfile.
                 if not decoded:

@@ -93,7 +93,7 @@ class _Frames:
         start = max(0, -self.returned)
         stop = max(start, min(len(out), self.received - self.returned))
         self.returned += len(out)
-        return out[start:stop] / np.maximum(weight[start:stop], np.float32(1e-8))
+        return np.asarray(out[start:stop] / np.maximum(weight[start:stop], 1e-8), np.float32)
 
 
 def _estimator(denoise: Denoise, sample_rate_hz: int) -> "_FirstSeconds | _MinimumStatistics":
@@ -121,7 +121,7 @@ class _FirstSeconds:
                 return
             spectra = np.concatenate(self.waiting)
             self.waiting = []
-            self.noise = np.abs(spectra[: self.n_frames]).mean(axis=0, keepdims=True)
+            self.noise = np.abs(spectra[: self.n_frames]).mean(axis=0, keepdims=True, dtype=np.float32)
         if spectra is not None:
             yield spectra, self.noise
 

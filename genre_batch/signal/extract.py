@@ -53,7 +53,7 @@ def _extract(open_stream: Callable[[bytes, float], decode.Stream], data: bytes, 
 
         blocks = denoise.subtract(blocks, sample_rate_hz=rate_hz, denoise=front_end.denoise)
     cut = segment.segments(blocks, front_end)
-    # A spectrogram relative to the track's maximum can only be finished when all are there; others at once, to keep memory flat.
+    # Relative to the track's maximum, they can only be finished when all are there; others at once, to keep memory flat.
     if front_end.reference == "track":
         energies = [(position, spectrogram.power(samples, front_end)) for position, samples in cut]
         loudest = max(float(energy.max()) for _, energy in energies)

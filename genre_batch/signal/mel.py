@@ -19,8 +19,8 @@ Floats = npt.NDArray[np.float64]
 @cache
 def filters(sample_rate_hz: int, n_fft: int, n_bands: int, fmin_hz: float, fmax_hz: float | None) -> sparse.csr_array:
     """[shape=(n_bands, 1 + n_fft // 2), float32], sparse."""
-    edges_mel = np.linspace(*_to_mel(np.array([fmin_hz, fmax_hz or sample_rate_hz / 2])), n_bands + 2)
-    edges = _to_hz(edges_mel)
+    lowest, highest = _to_mel(np.array([fmin_hz, fmax_hz or sample_rate_hz / 2]))
+    edges = _to_hz(np.linspace(lowest, highest, n_bands + 2))
     bins = np.linspace(0, sample_rate_hz / 2, 1 + n_fft // 2)
     rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
     falling = (edges[2:, None] - bins) / np.diff(edges)[1:, None]

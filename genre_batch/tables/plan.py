@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import ModuleType
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -39,9 +40,8 @@ def _rejected(tables: str, made_alike: str, redo: Redo) -> list[pa.Table]:
     return [_versions(tables, rejects, made_alike)] if redo is Redo.NOTHING else []
 
 
-def _versions(tables: str, contract: object, where: str) -> pa.Table:
-    arrow, name = getattr(contract, "ARROW"), getattr(contract, "NAME")
-    return store.read(tables, name, arrow, ["track_id", "content_version"], where)
+def _versions(tables: str, contract: ModuleType, where: str) -> pa.Table:
+    return store.read(tables, contract.NAME, contract.ARROW, ["track_id", "content_version"], where)
 
 
 def _plan(library: Library, done: Sequence[pa.Table]) -> Plan:

@@ -40,7 +40,9 @@ def print_table(answer: pa.Table) -> None:
     """On stdout, as wide as the terminal."""
     table = Table(box=box.SIMPLE)
     for name in answer.column_names:
-        table.add_column(escape(name), overflow="fold", justify="right" if _is_number(answer.schema.field(name).type) else "left")
+        table.add_column(
+            escape(name), overflow="fold", justify="right" if _is_number(answer.schema.field(name).type) else "left"
+        )
     for row in _rows(answer):
         table.add_row(*("" if value is None else escape(_plain(value)) for value in row.values()))
     Console().print(table)

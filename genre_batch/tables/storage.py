@@ -87,7 +87,7 @@ def reaching(url: str) -> Iterator[None]:
         raise StoreUnreachable(f"{url} does not exist") from error
     except PermissionError as error:
         raise StoreUnreachable(f"{url}: access refused by the store; check the AWS credentials in the environment") from error
-    except (OSError, *_client_errors()) as error:
+    except _client_errors() as error:
         raise StoreUnreachable(f"{url} cannot be reached: {type(error).__name__}: {error}") from error
 
 
@@ -95,7 +95,7 @@ def reaching(url: str) -> Iterator[None]:
 def _client_errors() -> tuple[type[Exception], ...]:
     from botocore.exceptions import BotoCoreError, ClientError
 
-    return BotoCoreError, ClientError
+    return OSError, BotoCoreError, ClientError
 
 
 def walk(url: str) -> Iterator[StoredObject]:

@@ -82,7 +82,9 @@ def write_part(url: str, contract: ModuleType, table: pa.Table) -> Receipt:
     pq.write_table(table, buffer, compression="zstd")
     data = buffer.getvalue().to_pybytes()
     storage.write_bytes(place, data)
-    return Receipt(name, path, len(data), table.num_rows, checksum(table["track_id"].to_pylist() if "track_id" in contract.KEY else []))
+    return Receipt(
+        name, path, len(data), table.num_rows, checksum(table["track_id"].to_pylist() if "track_id" in contract.KEY else [])
+    )
 
 
 def commit(url: str, contract: ModuleType, receipts: Sequence[Receipt], *, replaced: Sequence[str], run_id: str) -> None:
