@@ -19,6 +19,10 @@ from genre_batch.tables.store import Receipt
 from schemas import rejects, runs
 
 
+FEW_REJECTS = 3
+"""So few never stop a run, or one bad file among a night's three new ones would."""
+
+
 def new_run_id() -> str:
     """Sorts by time: 20261122T171500-3f2a9c."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
@@ -82,7 +86,7 @@ class Run:
                 f"{len(todo)} tracks were to be done, {done} were done and {refused} rejected, or one of them twice: "
                 "the accounts do not balance, nothing was published"
             )
-        if refused > max_reject_fraction * len(todo):
+        if refused > (max(FEW_REJECTS, max_reject_fraction * len(todo)) if max_reject_fraction else 0):
             raise TooManyRejects(
                 f"{refused} of {len(todo)} tracks were rejected ({_reasons(written)}), more than --max-reject-fraction "
                 f"{max_reject_fraction:g} allows; nothing was published"
@@ -90,10 +94,12 @@ class Run:
         receipts = defaultdict(list)
         for receipt in (receipt for w in written for receipt in w.receipts):
             receipts[receipt.table].append(receipt)
-        for contract in (self.contract, rejects):
-            store.commit(self.stamp.url, contract, receipts[contract.NAME], replaced=todo, run_id=self.stamp.run_id)
-        row = store.write_part(self.stamp.url, runs, pa.Table.from_pylist([self._row(summary)], runs.ARROW))
-        store.commit(self.stamp.url, runs, [row], replaced=[], run_id=self.stamp.run_id)
+        # Every row is validated and stored before the first table is committed.
+        receipts[runs.NAME].append(
+            store.write_part(self.stamp.url, runs, pa.Table.from_pylist([self._row(summary)], runs.ARROW))
+        )
+        for contract, replaced in ((self.contract, todo), (rejects, todo), (runs, [])):
+            store.commit(self.stamp.url, contract, receipts[contract.NAME], replaced=replaced, run_id=self.stamp.run_id)
         return summary
 
     def _row(self, summary: "Summary") -> dict[str, object]:

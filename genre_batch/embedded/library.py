@@ -5,9 +5,10 @@ Written for the demo and the tests, so that both run on a machine without any mu
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import av
@@ -67,10 +68,10 @@ def bad_files() -> Iterator[Rendered]:
     yield Rendered("README.txt", b"Rendered by genre-batch demo.\n")
 
 
-def write(folder: Path) -> Path:
+def write(folder: Path, genres: Sequence[str] = tuple(RECIPES), song_s: float = SONG_S) -> Path:
     """Write the library and its manifest.csv (the songs with genre and artist) into a folder; gives the manifest."""
     with ProcessPoolExecutor() as pool:
-        rendered = [song for genre in pool.map(songs, RECIPES) for song in genre]
+        rendered = [song for genre in pool.map(partial(songs, song_s=song_s), genres) for song in genre]
     for file in [*rendered, *bad_files()]:
         place = folder / file.name
         place.parent.mkdir(parents=True, exist_ok=True)

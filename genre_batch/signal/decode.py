@@ -18,6 +18,11 @@ from genre_batch.errors import Empty, NotFinite, Undecodable
 
 Samples = npt.NDArray[np.float32]
 
+RATES_HZ = range(1_000, 1_000_001)
+"""Other sample rates come from broken headers: a second would be hours long, or a block larger than the memory."""
+LOUDEST = 1e12
+"""Far above full scale even where floats hold the values of 32-bit integers; beyond, powers overflow."""
+
 av.logging.set_level(av.logging.PANIC)
 
 
@@ -41,6 +46,9 @@ def open_libsndfile(data: bytes, block_s: float) -> Stream:
         sound = sf.SoundFile(_Bytes(data))
     except sf.LibsndfileError as error:
         raise Undecodable(f"libsndfile: {error.error_string}") from error
+    if sound.samplerate not in RATES_HZ:
+        sound.close()
+        raise Undecodable(f"libsndfile: a sample rate of {sound.samplerate} Hz")
 
     def blocks() -> Iterator[Samples]:
         with sound:
@@ -56,14 +64,19 @@ def open_libsndfile(data: bytes, block_s: float) -> Stream:
 def open_ffmpeg(data: bytes, block_s: float) -> Stream:
     """Raises Undecodable if FFmpeg finds no audio; the blocks raise it only if nothing at all could be decoded."""
     try:
-        container = av.open(io.BytesIO(data), "r", metadata_errors="ignore")
-        audio = next(iter(container.streams.audio), None)
+        # A playlist (ffconcat, SDP) names other files and hosts: FFmpeg may open nothing but these bytes.
+        container = av.open(io.BytesIO(data), "r", options={"protocol_whitelist": "none"}, metadata_errors="ignore")
+        # A stream of an unknown codec has no context.
+        audio = next((stream for stream in container.streams.audio if stream.codec_context), None)
     except (av.FFmpegError, ValueError) as error:
         raise Undecodable(_said(error)) from error
     rate_hz = audio.codec_context.sample_rate if audio is not None else 0
     if audio is None or not rate_hz:
         container.close()
-        raise Undecodable("FFmpeg: no audio stream")
+        raise Undecodable("FFmpeg: no audio stream of a known codec")
+    if rate_hz not in RATES_HZ:
+        container.close()
+        raise Undecodable(f"FFmpeg: a sample rate of {rate_hz} Hz")
 
     def frames() -> Iterator[Samples]:
         to_float = av.AudioResampler(format="fltp", rate=rate_hz)
@@ -93,9 +106,10 @@ def mono(stream: Stream) -> Iterator[Samples]:
     for block in stream.blocks:
         heard = heard or len(block) > 0
         # Adding whole columns is twenty times faster than block.mean(axis=1).
-        mixed = sum((block[:, c] for c in range(1, block.shape[1])), block[:, 0]) / np.float32(block.shape[1])
-        if not np.isfinite(mixed).all():
-            raise NotFinite("samples that are not finite numbers")
+        with np.errstate(over="ignore", invalid="ignore"):
+            mixed = sum((block[:, c] for c in range(1, block.shape[1])), block[:, 0]) / np.float32(block.shape[1])
+        if not (np.abs(mixed) <= LOUDEST).all():
+            raise NotFinite("samples that are not finite numbers, or far too large for audio")
         yield np.ascontiguousarray(mixed, dtype=np.float32)
     if not heard:
         raise Empty("no samples")

@@ -43,7 +43,7 @@ def segments(blocks: Iterable[Samples], front_end: FrontEnd) -> Iterator[tuple[i
             position, start = position + 1, start + hop
         skip += max(0, start - len(held))
         held = held[start:]
-    if received < round(front_end.min_track_s * front_end.sample_rate_hz):
+    if received < max(1, round(front_end.min_track_s * front_end.sample_rate_hz)):
         raise TooShort(f"{received / front_end.sample_rate_hz:.2f} s long, {front_end.min_track_s:g} s are needed")
     if position == 0:
         segment = np.concatenate([held, np.zeros(size - len(held), np.float32)])

@@ -19,8 +19,11 @@ from schemas import inventory
 _TYPES = mimetypes.MimeTypes()
 _AUDIO = ("audio/", "video/", "application/ogg")
 _COMPANIONS = frozenset(
-    (".cue", ".db", ".ini", ".license", ".log", ".lrc", ".md", ".md5", ".nfo", ".parquet", ".pls", ".rst", ".sfv", ".sha256")
-    + (".toml", ".url", ".yaml", ".yml")
+    f".{ending}"
+    for ending in (
+        *("cue", "db", "ini", "license", "log", "lrc", "md", "md5", "nfo", "parquet", "pls", "rst", "sfv", "sha256"),
+        *("toml", "url", "yaml", "yml"),
+    )
 )
 """What lies beside recordings and has no registered type."""
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -19,13 +20,13 @@ def as_csv(answer: pa.Table) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(answer.column_names)
     for row in _rows(answer):
-        writer.writerow(["" if value is None else _plain(value) for value in row.values()])
+        writer.writerow(["" if value is None else _exact(value) for value in row.values()])
     return text.getvalue()
 
 
 def as_json(answer: pa.Table) -> str:
     """One JSON object a line; maps as objects, times as ISO 8601."""
-    return "".join(json.dumps(row, default=_time, ensure_ascii=False) + "\n" for row in _rows(answer))
+    return "".join(json.dumps(row, default=_inner, ensure_ascii=False) + "\n" for row in _rows(answer))
 
 
 def as_parquet(answer: pa.Table) -> bytes:
@@ -53,17 +54,22 @@ def _rows(answer: pa.Table) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.6g}"
+    return f"{value:.6g}" if isinstance(value, float) else _exact(value)
+
+
+def _exact(value: Any) -> str:
     if isinstance(value, dict | list):
-        return json.dumps(value, default=_time, ensure_ascii=False)
-    return _time(value) if isinstance(value, date) else str(value)
+        return json.dumps(value, default=_inner, ensure_ascii=False)
+    return str(value if isinstance(value, Decimal) else _inner(value))
 
 
-def _time(value: Any) -> str:
+def _inner(value: Any) -> Any:
+    """What JSON has no form for."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, datetime | date):
         return value.isoformat()
-    return bytes(value).hex() if isinstance(value, bytes) else str(value)
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _is_number(kind: pa.DataType) -> bool:

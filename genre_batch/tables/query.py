@@ -4,7 +4,7 @@ import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from genre_batch.errors import UsageError
+from genre_batch.errors import JobError, StoreUnreachable, UsageError
 from genre_batch.tables import delta, storage
 
 TABLES = ("labels", "rejects", "runs", "shards")
@@ -20,26 +20,52 @@ def query(url: str, sql: str) -> pa.Table:
     if not opened:
         raise UsageError(f"{storage.normal(url)} holds no tables ({', '.join(TABLES)})")
     with duckdb.connect() as connection, delta.reaching(url):
-        if storage.is_s3(url):
-            connection.register_filesystem(storage.filesystem(url))
-        files = {name: table.file_uris() for name, table in opened.items()}
-        for name, table in opened.items():
-            connection.execute(_view(name, table, files[name]))
+        files = {name: _files(storage.join(storage.normal(url), name), table) for name, table in opened.items()}
+        shelf = storage.Shelf({uri: place for part in files.values() for uri, place in part.items()})
+        connection.register_filesystem(shelf)
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET allowed_paths = $1", [[file for part in files.values() for file in part]])
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
+        connection.execute("SET allowed_paths = $1", [list(shelf.files)])
         try:
-            return connection.sql(sql).to_arrow_table()
+            for name, table in opened.items():
+                _add_view(connection, name, table, list(files[name]))
+            connection.execute("SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
+            if len(connection.extract_statements(sql)) != 1:
+                raise UsageError("a query is one SQL statement, neither none nor several")
+            return _told_apart(connection.sql(sql).to_arrow_table())
         except duckdb.Error as error:
-            raise UsageError(str(error)) from error
+            raise _meant(error, url) from error
 
 
-def _view(name: str, table: DeltaTable, files: list[str]) -> str:
-    """The files of this version as a view; an empty table has none, and keeps its columns."""
+def _files(place: str, table: DeltaTable) -> dict[str, str]:
+    """The files of this version under the names that DuckDB knows, which hold no sign that SQL or a pattern would read."""
+    # Not file_uris(): it percent-encodes spaces and accents of a local path.
+    paths = table.get_add_actions()["path"].to_pylist()
+    name = place.rsplit("/", 1)[1]
+    return {f"{storage.Shelf.protocol}://{name}/{path}": storage.join(place, path) for path in paths}
+
+
+def _add_view(connection: duckdb.DuckDBPyConnection, name: str, table: DeltaTable, files: list[str]) -> None:
+    """An empty table has no files, and keeps its columns."""
     if files:
-        listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-        return f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{listed}], union_by_name = true)"
-    columns = ", ".join(f'"{field.name}"' for field in table.schema().fields)
-    empty = ", ".join(f"NULL AS {column}" for column in columns.split(", "))
-    return f"CREATE VIEW {name} AS SELECT {empty} WHERE false"
+        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({files}, union_by_name = true)")
+    else:
+        connection.register(name, pa.schema(table.schema().to_arrow()).empty_table())
+
+
+def _told_apart(answer: pa.Table) -> pa.Table:
+    """A join gives columns of one name, which a reader by name would see as one: they get a number."""
+    names: list[str] = []
+    for name in answer.column_names:
+        tries = (name, *(f"{name}_{i}" for i in range(1, answer.num_columns + 1)))
+        names.append(next(each for each in tries if each not in names))
+    return answer.rename_columns(names)
+
+
+def _meant(error: duckdb.Error, url: str) -> JobError:
+    """Of what our file system raised within it, DuckDB keeps only the text of the trace; its last line says it all."""
+    said = str(error)
+    if not said.startswith("Traceback"):
+        return UsageError(said)
+    last = said.split("\n\nLINE ")[0].splitlines()[-1]
+    return UsageError(last) if storage.Shelf.REFUSAL in last else StoreUnreachable(f"{url} cannot be read: {last}")

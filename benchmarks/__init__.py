@@ -1,0 +1,8 @@
+"""Side by side with what others use, in one run each; read the ratios, the absolute figures belong to the machine.
+
+    python -m benchmarks.extract    recordings to spectrograms, against a librosa pipeline on the same bytes
+    python -m benchmarks.storage    size, speed and error of ways to store a spectrogram in Parquet
+    python -m benchmarks.published  how near front end `gtzan-published` comes to the published GTZAN spectrograms
+
+Each takes --json FILE. Times are CPU seconds of this process, all threads added up.
+"""

@@ -1,0 +1,31 @@
+"""Running a job as the command line does."""
+
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+def job(capfd: pytest.CaptureFixture[str], *arguments: str) -> Ended:
+    """`genre-batch ARGUMENTS` in this process, so that tests share one Ray."""
+    from jobs.__main__ import main
+
+    patched = pytest.MonkeyPatch()
+    patched.setattr(sys, "argv", ["genre-batch", *arguments])
+    capfd.readouterr()
+    code = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = int(end.code or 0)
+    finally:
+        patched.undo()
+    said = capfd.readouterr()
+    return Ended(code, said.out, said.err)
