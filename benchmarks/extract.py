@@ -7,6 +7,7 @@ embedded library as they are, and the same songs as 44.1 kHz stereo mp3, which i
 
 import io
 from collections.abc import Callable
+from functools import partial
 
 import librosa
 import numpy as np
@@ -37,12 +38,18 @@ def main() -> None:
     rows = []
     for kind, encode in kinds.items():
         files = [encode(song) for song in songs]
-        audio_s = asked.song_s * len(files)
-        baseline = audio_s / report.cpu_seconds(lambda files=files: [with_librosa(data) for data in files])
-        rows.append({"recordings": kind, "pipeline": "librosa", "audio s a CPU s": baseline, "× librosa": 1.0})
-        for name, front_end in PRESETS.items():
-            seen = audio_s / report.cpu_seconds(lambda files=files, to=front_end: [extract(data, to) for data in files])
-            rows.append({"recordings": kind, "pipeline": name, "audio s a CPU s": seen, "× librosa": seen / baseline})
+        works = {"librosa": partial(each, with_librosa, files)}
+        works |= {name: partial(each, partial(extract, front_end=preset), files) for name, preset in PRESETS.items()}
+        spent = report.cpu_seconds(works)
+        rows += [
+            {
+                "recordings": kind,
+                "pipeline": name,
+                "audio s a CPU s": asked.song_s * len(files) / seconds,
+                "× librosa": spent["librosa"] / seconds,
+            }
+            for name, seconds in spent.items()
+        ]
     report.show(f"{len(songs)} recordings of {asked.song_s:g} s of each kind", rows, asked.json)
 
 
@@ -58,6 +65,11 @@ def stereo(song: Sound) -> bytes:
     buffer = io.BytesIO()
     sf.write(buffer, np.column_stack([left, 0.8 * left]), STEREO_HZ, format="MP3")
     return buffer.getvalue()
+
+
+def each(work: Callable[[bytes], object], files: list[bytes]) -> None:
+    for data in files:
+        work(data)
 
 
 def with_librosa(data: bytes) -> np.ndarray:

@@ -5,13 +5,16 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from threadpoolctl import threadpool_limits
 
-REPEATS = 3
+ROUNDS = 5
+
+Key = TypeVar("Key")
 
 
 def parser(text: str | None) -> argparse.ArgumentParser:
@@ -21,15 +24,20 @@ def parser(text: str | None) -> argparse.ArgumentParser:
     return options
 
 
-def cpu_seconds(work: Callable[[], object], repeats: int = REPEATS) -> float:
-    """The least CPU time of some calls, after one that is not counted."""
-    work()
-    spent = []
-    for _ in range(repeats):
-        started = time.process_time()
-        work()
-        spent.append(time.process_time() - started)
-    return min(spent)
+def cpu_seconds(works: Mapping[Key, Callable[[], object]]) -> dict[Key, float]:
+    """The least CPU time of each call over some rounds, taken in turn, so that a busy machine is unfair to none of them.
+
+    On one thread, as a Ray task with one CPU works: idle threads of BLAS spin, and would charge one call's time to the next.
+    """
+    spent: dict[Key, list[float]] = {name: [] for name in works}
+    with threadpool_limits(1):
+        for _ in range(ROUNDS + 1):
+            for name, work in works.items():
+                started = time.process_time()
+                work()
+                spent[name].append(time.process_time() - started)
+    # The first round loads and compiles.
+    return {name: min(times[1:]) for name, times in spent.items()}
 
 
 def show(title: str, rows: Sequence[Mapping[str, Any]], to: Path | None) -> None:

@@ -31,18 +31,23 @@ def main() -> None:
     exact = decibels(asked.songs)
     kinds = [(kind, codec, "binary") for kind in TYPES for codec in CODECS]
     kinds += [("float32", codec, "fixed_shape_tensor") for codec in CODECS]
-    measured = {kind: measure(exact, *kind) for kind in kinds}
-    base = measured[STORED]
+    files = {kind: Stored(exact, *kind) for kind in kinds}
+    write_s = report.cpu_seconds({kind: file.write for kind, file in files.items()})
+    read_s = report.cpu_seconds({kind: file.read for kind, file in files.items()})
     rows = [
         {
-            "values": values,
-            "codec": codec,
-            "column": column,
-            **figures,
-            "size ×": figures["bytes a segment"] / base["bytes a segment"],
-            "read ×": figures["read a CPU s"] / base["read a CPU s"],
+            "values": kind[0],
+            "codec": kind[1],
+            "column": kind[2],
+            "bytes a segment": file.written.size / len(exact),
+            "write a CPU s": len(exact) / write_s[kind],
+            "read a CPU s": len(exact) / read_s[kind],
+            "rms error dB": float(np.sqrt(np.mean(np.square(file.error(exact))))),
+            "max error dB": float(file.error(exact).max()),
+            "size ×": file.written.size / files[STORED].written.size,
+            "read ×": read_s[STORED] / read_s[kind],
         }
-        for (values, codec, column), figures in measured.items()
+        for kind, file in files.items()
     ]
     title = f"{len(exact)} segments of {exact.shape[1]} × {exact.shape[2]}; × is relative to {', '.join(STORED)}"
     report.show(title, rows, asked.json)
@@ -60,40 +65,42 @@ def decibels(n_songs: int) -> npt.NDArray[np.float32]:
     return np.stack(levels)
 
 
-def measure(exact: npt.NDArray[np.float32], values: str, codec: str, column: str) -> dict[str, float]:
-    """The figures of one way to store `exact`."""
-    stored = np.stack([spectrogram.picture(level, MEL) for level in exact]) if values == "uint8" else exact.astype(values)
-    written = write(stored, codec, column)
-    if not np.array_equal(read(written, stored.dtype, stored.shape[1:]), stored):
-        raise AssertionError(f"{values}, {codec}, {column}: what was read is not what was written")
-    seen = stored / np.float32(255) * MEL.top_db - MEL.top_db if values == "uint8" else stored.astype(np.float32)
-    error = np.abs(seen - exact)
-    return {
-        "bytes a segment": written.size / len(exact),
-        "write a CPU s": len(exact) / report.cpu_seconds(lambda: write(stored, codec, column)),
-        "read a CPU s": len(exact) / report.cpu_seconds(lambda: read(written, stored.dtype, stored.shape[1:])),
-        "rms error dB": float(np.sqrt(np.mean(np.square(error)))),
-        "max error dB": float(error.max()),
-    }
+class Stored:
+    """Levels in one type, and the Parquet file with one column that they become."""
 
+    def __init__(self, exact: npt.NDArray[np.float32], values: str, codec: str, column: str) -> None:
+        as_uint8 = values == "uint8"
+        self.levels: Levels = (
+            np.stack([spectrogram.picture(level, MEL) for level in exact]) if as_uint8 else exact.astype(values)
+        )
+        self.codec, self.column = codec, column
+        self.written = self.write()
+        if not np.array_equal(self.read(), self.levels):
+            raise AssertionError(f"{values}, {codec}, {column}: what was read is not what was written")
 
-def write(levels: Levels, codec: str, column: str) -> pa.Buffer:
-    """One Parquet file with one column."""
-    if column == "binary":
-        array = pa.array([level.tobytes() for level in levels], pa.binary())
-    else:
-        array = pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(levels))
-    buffer = pa.BufferOutputStream()
-    pq.write_table(pa.table({"spectrogram": array}), buffer, compression=codec)
-    return buffer.getvalue()
+    def write(self) -> pa.Buffer:
+        if self.column == "binary":
+            array = pa.array([level.tobytes() for level in self.levels], pa.binary())
+        else:
+            array = pa.FixedShapeTensorArray.from_numpy_ndarray(self.levels)
+        buffer = pa.BufferOutputStream()
+        pq.write_table(pa.table({"spectrogram": array}), buffer, compression=self.codec)
+        return buffer.getvalue()
 
+    def read(self) -> Levels:
+        """[shape=(n, rows, columns)], in a copy of its own."""
+        column = pq.read_table(pa.BufferReader(self.written))["spectrogram"]
+        if self.column == "binary":
+            one = [np.frombuffer(value.as_buffer(), self.levels.dtype) for value in column]
+            return np.stack(one).reshape(self.levels.shape)
+        return np.array(column.combine_chunks().to_numpy_ndarray())
 
-def read(file: pa.Buffer, kind: np.dtype, shape: tuple[int, ...]) -> Levels:
-    """[shape=(n, *shape)], in a copy of its own."""
-    column = pq.read_table(pa.BufferReader(file))["spectrogram"]
-    if column.type == pa.binary():
-        return np.stack([np.frombuffer(value.as_buffer(), kind).reshape(shape) for value in column])
-    return np.array(column.combine_chunks().to_numpy_ndarray())
+    def error(self, exact: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Absolute, in decibels."""
+        seen = self.levels.astype(np.float32)
+        if self.levels.dtype == np.uint8:
+            seen = seen / np.float32(255) * MEL.top_db - MEL.top_db
+        return np.abs(seen - exact)
 
 
 if __name__ == "__main__":

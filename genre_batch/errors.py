@@ -89,9 +89,8 @@ class StoppedEarly(JobError):
 
 def job_error_behind(error: BaseException) -> JobError | None:
     """The `JobError` that an error was raised from, through whatever a framework wrapped round it; None if there is none."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, JobError):
-            return seen
-        seen = getattr(seen, "cause", None) or seen.__cause__
-    return None
+    # Ray keeps the cause of a task's failure as `cause` (and is itself of that class, its message a whole trace), Ray Train
+    # those of its workers as `worker_failures`.
+    behind = [error.__cause__, getattr(error, "cause", None), *getattr(error, "worker_failures", {}).values()]
+    found = next((found for each in behind if each is not None and (found := job_error_behind(each))), None)
+    return found or (error if isinstance(error, JobError) else None)

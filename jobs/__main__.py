@@ -3,11 +3,12 @@
 Each job module imports what it needs when it runs, so that `query` and `--help` need not wait for torch and Ray.
 """
 
+import signal
 import sys
 
 import typer
 
-from genre_batch.errors import job_error_behind
+from genre_batch.errors import StoppedEarly, job_error_behind
 from jobs.build_shards import build_shards
 from jobs.config import JobCommand, check_environment, commands_of
 from jobs.demo import demo
@@ -36,6 +37,8 @@ def check(context: typer.Context) -> None:
 
 def main() -> None:
     """Ends with the exit code of the job: 0 done, 2 usage, 3 unreachable, 4 rejects, 5 contract, 6 held, 75 stopped early."""
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
     try:
         app()
     # What is no JobError is a defect: it is raised on with its trace.
@@ -45,6 +48,10 @@ def main() -> None:
             raise
         print(f"error: {stopped}", file=sys.stderr)
         sys.exit(stopped.exit_code)
+
+
+def _stop(number: int, _: object) -> None:
+    raise StoppedEarly(f"stopped by {signal.Signals(number).name}; nothing was lost, run again to go on")
 
 
 if __name__ == "__main__":

@@ -20,11 +20,12 @@ def validate(
     key: the columns that together are unique.
     """
     if not table.schema.equals(arrow):
-        wanted = {(f.name, str(f.type)) for f in arrow}
-        got = {(f.name, str(f.type)) for f in table.schema}
-        raise ContractError(
-            f"table {name}: columns differ: missing {sorted(wanted - got)}, not expected {sorted(got - wanted)}"
+        wanted, got = (
+            [f"{f.name}: {f.type}{'' if f.nullable else ' not null'}" for f in each] for each in (arrow, table.schema)
         )
+        missing, extra = sorted({*wanted} - {*got}), sorted({*got} - {*wanted})
+        said = f"missing {missing}, not expected {extra}" if missing or extra else f"order {table.schema.names}"
+        raise ContractError(f"table {name}: columns differ: {said}")
     for column in arrow:
         if not column.nullable and table[column.name].null_count:
             raise ContractError(f"table {name}: column {column.name} has {table[column.name].null_count} nulls")

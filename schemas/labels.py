@@ -38,10 +38,11 @@ def validate(table: pa.Table) -> None:
     lists = table["probabilities"].combine_chunks().cast(pa.list_(pa.struct([("key", pa.string()), ("value", pa.float64())])))
     shares = pa.table({"row": pc.list_parent_indices(lists), "share": pc.struct_field(pc.list_flatten(lists), "value")})
     sums = shares.group_by("row").aggregate([("share", "sum"), ("share", "min")])
-    wrong = pc.or_kleene(
-        pc.greater(pc.abs(pc.subtract(sums["share_sum"], 1.0)), SUM_TOLERANCE), pc.less(sums["share_min"], 0.0)
+    # Asked as what is right: no comparison with a NaN is true.
+    right = pc.and_kleene(
+        pc.less_equal(pc.abs(pc.subtract(sums["share_sum"], 1.0)), SUM_TOLERANCE), pc.greater_equal(sums["share_min"], 0.0)
     )
-    if sums.num_rows != table.num_rows or pc.any(wrong).as_py():
+    if sums.num_rows != table.num_rows or shares["share"].null_count or not pc.all(right, min_count=0).as_py():
         raise contract.ContractError(f"table {NAME}: probabilities that do not lie in 0..1 and sum to 1")
 
 

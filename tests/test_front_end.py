@@ -71,7 +71,13 @@ def other(value: object) -> object:
         case None:
             return 5000.0
         case str():
-            choices = {"mel": "linear", "segment": "track", "fixed": "min-max", "HQ": "VHQ", "first-seconds": "minimum-statistics"}
+            choices = {
+                "mel": "linear",
+                "segment": "track",
+                "fixed": "min-max",
+                "HQ": "VHQ",
+                "first-seconds": "minimum-statistics",
+            }
             return choices.get(value, value + "2")
     raise AssertionError(value)
 
@@ -126,7 +132,9 @@ def test_presets_load_by_name(name):
 
 def test_a_file_says_what_differs_from_its_preset(tmp_path: Path):
     file = tmp_path / "mine.toml"
-    file.write_text('preset = "seed-10s"\nn_fft = 4096\nresize_to = [240, 320]\n\n[denoise]\nnoise = "minimum-statistics"\nfloor = 0.1\n')
+    file.write_text(
+        'preset = "seed-10s"\nn_fft = 4096\nresize_to = [240, 320]\n\n[denoise]\nnoise = "minimum-statistics"\nfloor = 0.1\n'
+    )
     assert load(str(file)) == dataclasses.replace(
         SEED_10S, name="mine", n_fft=4096, resize_to=(240, 320), denoise=Denoise(noise="minimum-statistics", floor=0.1)
     )

@@ -18,7 +18,6 @@ from genre_batch.tables.plan import Plan
 from genre_batch.tables.store import Receipt
 from schemas import rejects, runs
 
-
 FEW_REJECTS = 3
 """So few never stop a run, or one bad file among a night's three new ones would."""
 

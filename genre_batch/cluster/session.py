@@ -2,6 +2,8 @@
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,7 +23,10 @@ def session() -> Iterator[None]:
     logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
     joined = "RAY_ADDRESS" in os.environ
     options = {} if joined else {"address": "local", "include_dashboard": False, "log_to_driver": False}
+    stop = signal.getsignal(signal.SIGTERM)
     ray.init(logging_level=logging.WARNING, **options)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)  # Ray puts its own in place
     _quiet()
     try:
         yield
@@ -39,10 +44,12 @@ def gpus() -> int:
 
 
 def _quiet() -> None:
-    """Ray Data's bars and plans give way to one line of progress of our own."""
+    """Ray Data's bars and plans give way to one line of progress of our own, its wrapped errors to the errors themselves."""
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    # Wrapped in one of Ray's own, an exception would lose what it is on its way here.
+    context.raise_original_map_exception = True
     for name in ("ray.data", "ray.train", "ray.tune"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # Its one line says how to turn on the bars that were just turned off.

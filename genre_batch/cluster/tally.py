@@ -1,4 +1,4 @@
-"""A count that all workers of a run add to; for showing progress only, never for the accounting."""
+"""What workers tell the driver while they work; for showing progress only, never for the accounting."""
 
 from collections import Counter
 
@@ -17,6 +17,19 @@ class Tally:
 
     def seen(self) -> dict[str, int]:
         return dict(self.counts)
+
+
+class Latest:
+    """The newest figures of a training; a Ray actor."""
+
+    def __init__(self) -> None:
+        self.count, self.remark = 0, "starting"
+
+    def set(self, count: int, remark: str) -> None:
+        self.count, self.remark = count, remark
+
+    def seen(self) -> tuple[int, str]:
+        return self.count, self.remark
 
 
 def progress(tally: "ray.actor.ActorHandle") -> tuple[int, str]:

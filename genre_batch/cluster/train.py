@@ -18,7 +18,7 @@ from ray.train.torch import TorchTrainer
 import genre_batch
 from genre_batch import progress, splits
 from genre_batch.choices import Grouping
-from genre_batch.cluster import segments, session, train_loop
+from genre_batch.cluster import segments, session, tally, train_loop
 from genre_batch.cluster.segments import Shards
 from genre_batch.evaluation import metrics
 from genre_batch.models import calibrate, export, networks
@@ -99,9 +99,10 @@ def _fit(shards: Shards, split: pa.Table, taxonomy: Taxonomy, checkpoints: str, 
         genres=taxonomy.genres,
         tensorboard=storage.join(checkpoints, name, "tensorboard"),
     )
+    latest = ray.remote(num_cpus=0)(tally.Latest).remote()
     trainer = TorchTrainer(
         train_loop.train_worker,
-        train_loop_config=asdict(config),
+        train_loop_config={"config": asdict(config), "latest": latest},
         scaling_config=ScalingConfig(
             num_workers=options.workers,
             use_gpu=gpu,
@@ -117,7 +118,8 @@ def _fit(shards: Shards, split: pa.Table, taxonomy: Taxonomy, checkpoints: str, 
         datasets={part.value: _examples(shards, split, part, options.seed) for part in (Part.TRAIN, Part.VALID)},
     )
     progress.say(f"training {name}: {options.workers} worker(s){' on GPU' if gpu else ''}, checkpoints in {checkpoints}")
-    return trainer.fit()
+    with progress.watching("train-network", options.epochs, lambda: ray.get(latest.seen.remote())):
+        return trainer.fit()
 
 
 def _cpus_per_worker(workers: int) -> float:

@@ -58,8 +58,8 @@ class State:
 
 
 def train_worker(values: dict[str, Any]) -> None:
-    """The loop of one Ray Train worker; `values` are the fields of Config."""
-    config = Config(**values)
+    """The loop of one Ray Train worker. values: `config`, the fields of Config, and `latest`, the actor that hears of progress."""
+    config, latest = Config(**values["config"]), values["latest"]
     torch.manual_seed(config.seed)
     network = networks.build(config.network, config.spectrogram_shape[0], len(config.genres))
     state = State(0, float("inf"), 0, network.state_dict(), network.state_dict(), None)
@@ -92,6 +92,7 @@ def train_worker(values: dict[str, Any]) -> None:
         }
         if context.get_world_rank() == 0:
             _log(config.tensorboard, scores, state.epoch)
+            latest.set.remote(state.epoch, f"validation loss {valid.loss:.3f}, accuracy {valid.accuracy:.3f}")
         _report(state, {"epoch": state.epoch} | scores, context.get_world_rank())
 
 

@@ -12,6 +12,7 @@ import ray.data
 from genre_batch import progress
 from genre_batch.cluster import session, tally
 from genre_batch.cluster.run import Run, Written
+from genre_batch.errors import JobError
 
 MOST_TRACKS_A_CALL = 512
 CALLS_PER_CPU = 8
@@ -27,7 +28,7 @@ class Worker(Protocol):
 
 
 def spread(run: Run, make_worker: Callable[[Any], Worker], *, gpu: bool = False) -> list[Written]:
-    """Do all tracks of the run's plan. Raises what a worker raised."""
+    """Do all tracks of the run's plan. Raises the JobError of a worker."""
     todo, cpus = run.plan.todo, session.cpus()
     size = max(1, min(MOST_TRACKS_A_CALL, -(-todo.num_rows // (CALLS_PER_CPU * cpus))))
     calls = [todo.slice(i, size).combine_chunks() for i in range(0, todo.num_rows, size)]
@@ -42,11 +43,11 @@ def spread(run: Run, make_worker: Callable[[Any], Worker], *, gpu: bool = False)
         batch_size=None,
         batch_format="pyarrow",
         # Tasks, not actors: a lost node costs only the tasks that ran there, and nothing waits for its actors to come back.
-        compute=ray.data.TaskPoolStrategy(size=most),
+        compute=ray.data.TaskPoolStrategy(size=min(most, len(calls))),
         **resources,
     )
     with progress.watching(run.stamp.job, todo.num_rows, lambda: tally.progress(counted)):
-        return [pickle.loads(row["written"]) for row in written.iter_rows()]
+        return [_unpacked(row["answer"]) for row in written.iter_rows()]
 
 
 _workers: dict[str, Worker] = {}
@@ -54,7 +55,21 @@ _workers: dict[str, Worker] = {}
 
 
 def _call(tracks: pa.Table, *, run_id: str, make_worker: Callable[[Any], Worker], counted: Any) -> pa.Table:
-    if run_id not in _workers:
-        _workers.clear()
-        _workers[run_id] = make_worker(counted)
-    return pa.table({"written": [pickle.dumps(_workers[run_id](tracks.to_pylist()))]})
+    answer: Written | JobError
+    try:
+        if run_id not in _workers:
+            _workers.clear()
+            _workers[run_id] = make_worker(counted)
+        answer = _workers[run_id](tracks.to_pylist())
+    except JobError as error:
+        # As an answer it arrives as it is; raised through Ray, its sentence would end up inside a trace.
+        answer = error
+    return pa.table({"answer": [pickle.dumps(answer)]})
+
+
+def _unpacked(answer: bytes) -> Written:
+    found = pickle.loads(answer)
+    if isinstance(found, JobError):
+        raise found
+    assert isinstance(found, Written)
+    return found

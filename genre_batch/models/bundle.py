@@ -107,7 +107,7 @@ def load(url: str) -> Bundle:
     """Read a bundle and check it. Raises UsageError if it is not whole or was changed, StoreUnreachable."""
     url = storage.normal(url)
     try:
-        bundle_id = storage.read_bytes(storage.join(url, "BUNDLE_ID")).decode()
+        bundle_id = storage.read_bytes(storage.join(url, "BUNDLE_ID")).decode(errors="replace")
         described = storage.read_bytes(storage.join(url, "bundle.json"))
         files = {name: storage.read_bytes(storage.join(url, name)) for name in FILES}
     except Missing as error:

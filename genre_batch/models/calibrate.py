@@ -59,6 +59,9 @@ def _threshold(shares: Floats, labels: Ints, target_accuracy: float, min_coverag
     order = np.argsort(-confidence)
     right = (shares.argmax(axis=1) == labels)[order]
     kept = np.arange(1, len(labels) + 1)
-    good = (np.cumsum(right) / kept >= target_accuracy) | (kept <= np.ceil(min_coverage * len(labels)))
-    most = int(np.flatnonzero(good).max())
+    # A threshold keeps all tracks of one confidence or none: only where it falls can the line be drawn.
+    ends = np.append(np.diff(confidence[order]) < 0, True)
+    good = ends & (np.cumsum(right) / kept >= target_accuracy)
+    enough = ends & (kept >= np.ceil(min_coverage * len(labels)))
+    most = max(np.flatnonzero(good).max(initial=0), np.flatnonzero(enough).min())
     return 0.0 if most == len(labels) - 1 else float(confidence[order[most]])

@@ -79,14 +79,17 @@ def open_ffmpeg(data: bytes, block_s: float) -> Stream:
         raise Undecodable(f"FFmpeg: a sample rate of {rate_hz} Hz")
 
     def frames() -> Iterator[Samples]:
-        to_float = av.AudioResampler(format="fltp", rate=rate_hz)
-        decoded = 0
+        kind, decoded = None, 0
         with container:
             try:
                 for frame in container.decode(audio):
+                    # A recording put together from others may change midway, a resampler may not.
+                    if kind != (kind := (frame.format.name, frame.layout.name, frame.sample_rate)):
+                        # Interleaved: PyAV reads past its eight pointers where more channels lie apart.
+                        to_float = av.AudioResampler(format="flt", rate=rate_hz)
                     for part in to_float.resample(frame):
                         decoded += part.samples
-                        yield part.to_ndarray().T.astype(np.float32, copy=False)
+                        yield part.to_ndarray().reshape(-1, part.layout.nb_channels).astype(np.float32, copy=False)
             except (av.FFmpegError, ValueError) as error:
                 # A file cut short is as long as what could be decoded, as with libsndfile.
                 if not decoded:

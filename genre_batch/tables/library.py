@@ -79,16 +79,20 @@ def read_table(url: str) -> pa.Table:
     if data is None:
         raise UsageError(f"{url} does not exist")
     try:
-        return pq.read_table(data) if url.endswith(".parquet") else _read_csv(data)
+        table = pq.read_table(data) if url.endswith(".parquet") else _read_csv(data)
     except (pa.ArrowInvalid, ValueError) as error:
         raise UsageError(f"{url} cannot be read: {error}") from error
+    if len(set(table.column_names)) < table.num_columns:
+        raise UsageError(f"{url}: two columns of the same name among {', '.join(table.column_names)}")
+    return table
 
 
 def _read_csv(data: pa.BufferReader) -> pa.Table:
     # Track ids like 00012 are names, not numbers: every column is read as text.
     header = pacsv.open_csv(data).schema.names
     data.seek(0)
-    text = pacsv.ConvertOptions(column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=True)
+    # Nor is NA a missing value: an artist may be called that. Only an empty field is.
+    text = pacsv.ConvertOptions(column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=True, null_values=[""])
     return pacsv.read_csv(data, convert_options=text)
 
 
@@ -133,7 +137,7 @@ def _from_manifest(url: str) -> pa.Table:
 def _refuse_doubles(url: str, track_ids: list[str | None]) -> None:
     counts = pc.value_counts(pa.array(track_ids, pa.string()))
     for count in counts.to_pylist():
-        if count["values"] is None or count["counts"] > 1:
+        if not count["values"] or count["counts"] > 1:
             raise UsageError(f"{url}: track_id {count['values']!r} stands {count['counts']} times; every track needs its own")
 
 

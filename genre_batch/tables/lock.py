@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from genre_batch.errors import TablesHeld
 from genre_batch.tables import storage
@@ -22,8 +23,8 @@ def held(tables: str, run_id: str) -> Iterator[None]:
     """Hold the tables for a run. Raises TablesHeld if another run does."""
     place = storage.join(storage.normal(tables), NAME)
     if not storage.create(place, _content(run_id)):
-        owner = json.loads(storage.read_or(place, lambda: b"{}") or b"{}")
-        age = time.time() - owner.get("refreshed", 0)
+        owner = _owner(place)
+        age = time.time() - owner["refreshed"]
         if age < STALE_S:
             raise TablesHeld(
                 f"{tables} is held by run {owner['run_id']} on {owner['host']} since {age:.0f} s ago; "
@@ -46,6 +47,16 @@ def held(tables: str, run_id: str) -> Iterator[None]:
 def _refresh(place: str, run_id: str, stop: threading.Event) -> None:
     while not stop.wait(REFRESH_S):
         storage.write_bytes(place, _content(run_id))
+
+
+def _owner(place: str) -> dict[str, Any]:
+    """Who holds the lock, as far as that is written yet: on a local disk it is there for a moment before its content."""
+    found = storage.stat(place)
+    nobody = {"run_id": "unknown", "host": "unknown", "refreshed": found.modified_at.timestamp() if found else 0.0}
+    try:
+        return nobody | json.loads(storage.read_or(place, lambda: b"{}"))
+    except ValueError:
+        return nobody
 
 
 def _content(run_id: str) -> bytes:

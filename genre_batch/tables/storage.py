@@ -112,12 +112,13 @@ def walk(url: str) -> Iterator[StoredObject]:
 
 
 def stat(uri: str) -> StoredObject | None:
-    """One object, None if it is not there. Raises StoreUnreachable."""
+    """One object, None if it is not there or a folder. Raises StoreUnreachable."""
     with reaching(uri):
         try:
-            return _stored(uri, uri, filesystem(uri).info(uri))
+            found = filesystem(uri).info(uri)
         except FileNotFoundError:
             return None
+    return None if found["type"] == "directory" else _stored(uri, uri, found)
 
 
 def _stored(url: str, path: str, info: dict[str, Any]) -> StoredObject:
@@ -134,6 +135,8 @@ def read_bytes(uri: str) -> bytes:
             return bytes(filesystem(uri).cat_file(uri))
         except FileNotFoundError as error:
             raise Missing(f"{uri} is not there") from error
+        except IsADirectoryError as error:
+            raise Missing(f"{uri} is a folder") from error
 
 
 def exists(url: str) -> bool:

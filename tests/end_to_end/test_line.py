@@ -72,7 +72,7 @@ def place(
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]):  # noqa: ANN201
+def run(capfd: pytest.CaptureFixture[str]):
     return lambda *arguments: job(capfd, *arguments)
 
 
@@ -110,8 +110,14 @@ def test_shards_keep_their_front_end(run, place: Place) -> None:
     assert "were built with front end 'mel'" in other.err
 
 
+def train(run, place: Place):
+    # One worker on disk, two in the cloud.
+    workers = "2" if storage.is_s3(place.root) else "1"
+    return run("train-network", "--shards", place.shards, "--bundle", place.bundle, "--workers", workers, *TRAINING)
+
+
 def test_training_makes_a_bundle_that_onnx_and_torch_read_alike(run, place: Place) -> None:
-    ended = run("train-network", "--shards", place.shards, "--bundle", place.bundle, *TRAINING)
+    ended = train(run, place)
     assert ended.code == 0, ended.err
     bundle = bundles.load(place.bundle)
     assert f"bundle {bundle.bundle_id}" in ended.out
@@ -130,7 +136,7 @@ def test_a_finished_training_is_not_repeated(run, place: Place) -> None:
         return {found.uri for found in storage.walk(place.root + "/bundle-training") if "/tensorboard/events" in found.uri}
 
     before = checkpoints()
-    again = run("train-network", "--shards", place.shards, "--bundle", place.bundle, *TRAINING)
+    again = train(run, place)
     assert again.code == 0
     assert "after 8 epochs" in again.out
     assert checkpoints() == before
@@ -167,7 +173,7 @@ def test_too_many_rejects_publish_nothing(run, place: Place) -> None:
     assert delta.open_table(place.tables, "runs") is None
 
 
-def label(run, place: Place):  # noqa: ANN201
+def label(run, place: Place):
     arguments = ("--library", place.library, "--bundle", place.bundle, "--tables", place.tables, "--max-reject-fraction", "0.2")
     return run("label-catalog", *arguments)
 

@@ -9,15 +9,15 @@ import pytest
 from genre_batch.front_end import GTZAN_PUBLISHED, MEL, PRESETS, SEED_3S, SEED_10S, FrontEnd
 from genre_batch.signal import spectrogram
 
-DB = 1e-4
-
 
 def music(front_end: FrontEnd) -> np.ndarray:
-    """A segment of chords that come and go over noise, with levels far apart."""
+    """Tones that come and go over faint noise, and nothing at the end: every level from 0 dB to below the range."""
     rng = np.random.default_rng(3)
     t = np.arange(front_end.segment_samples) / front_end.sample_rate_hz
     tones = sum(np.sin(2 * np.pi * hz * t) * (np.sin(3 * t + hz) > 0) for hz in (110, 277.2, 659.3, 2093, 5500))
-    return (0.1 * tones + 0.003 * rng.standard_normal(len(t))).astype(np.float32)
+    samples = (0.1 * tones + 3e-4 * rng.standard_normal(len(t))).astype(np.float32)
+    samples[-front_end.n_fft :] = 0
+    return samples
 
 
 def tone(front_end: FrontEnd, hz: float) -> np.ndarray:
@@ -35,8 +35,11 @@ def same_in_decibels(energy: np.ndarray, expected: np.ndarray, front_end: FrontE
     theirs = librosa.power_to_db(expected, ref=np.max, amin=front_end.power_floor, top_db=front_end.top_db)
     assert ours.dtype == np.float32
     assert ours.shape == theirs.shape
-    assert theirs.min() < -70, "the segment must reach down to where errors show"
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=DB)
+    # librosa transforms in double precision: what single precision loses shows at the bottom of the range only.
+    np.testing.assert_allclose(ours / front_end.top_db, theirs / front_end.top_db, rtol=0, atol=1e-4)
+    loud = theirs > -40
+    assert 1000 < loud.sum() < loud.size
+    np.testing.assert_allclose(ours[loud], theirs[loud], rtol=0, atol=1e-4)
 
 
 def test_log_mel_equals_librosa():
@@ -52,13 +55,20 @@ def test_stft_power_equals_librosa(front_end):
     samples = music(front_end)
     expected = np.abs(librosa.stft(samples, n_fft=front_end.n_fft, hop_length=front_end.hop_length)) ** 2
     energy = spectrogram.power(samples, front_end)
-    np.testing.assert_allclose(energy, expected[: front_end.n_bands], rtol=1e-4, atol=1e-9 * expected.max())
+    np.testing.assert_allclose(energy, expected[: front_end.n_bands], rtol=1e-5, atol=1e-8 * expected.max())
     same_in_decibels(energy, expected[: front_end.n_bands], front_end)
 
 
 def test_first_frame_is_centred_on_the_frame_offset():
     front_end = dataclasses.replace(
-        GTZAN_PUBLISHED, sample_rate_hz=8000, segment_s=0.5, min_track_s=0.1, n_fft=256, hop_length=190, frame_offset=77, n_bands=20
+        GTZAN_PUBLISHED,
+        sample_rate_hz=8000,
+        segment_s=0.5,
+        min_track_s=0.1,
+        n_fft=256,
+        hop_length=190,
+        frame_offset=77,
+        n_bands=20,
     )
     samples = music(front_end)
     stft = librosa.stft(samples, n_fft=256, hop_length=1)[:, 77::190]
@@ -91,14 +101,15 @@ def test_every_preset_draws_its_shape(front_end):
 
 
 def test_a_tone_fills_its_mel_band():
-    # 1000 Hz is where Slaney's scale bends: 15 mel.
-    picture = drawn(tone(MEL, 1000.0), MEL)
+    hz = 93 * 22_050 / 2048
+    picture = drawn(tone(MEL, hz), MEL)
     centres = librosa.mel_frequencies(n_mels=130, fmin=30.0, fmax=11_025)[1:-1]
-    band = int(np.abs(centres - 1000).argmin())
+    band = int(np.abs(centres - hz).argmin())
     middle = picture[:, 4:-4]
+    assert band == 37
     assert (middle.argmax(axis=0) == band).all()
-    assert (middle[band] >= 254).all()
-    assert (np.delete(middle, range(band - 3, band + 4), axis=0) == 0).all()
+    assert (middle[band] == 255).all()
+    assert (np.delete(middle, range(band - 2, band + 3), axis=0) == 0).all()
 
 
 def test_a_tone_on_a_bin_gives_its_row_and_half_the_amplitude_beside_it():
@@ -128,9 +139,7 @@ def test_the_ten_second_picture_is_turned_by_half_a_turn():
     assert abs(int(picture[:, 500].argmax()) - row) <= 1
     assert picture[row - 1 : row + 2, 340:].max(axis=0).min() > 150
     assert picture[:, :300].max() == 0
-    np.testing.assert_array_equal(
-        picture[::-1, ::-1], drawn(low_then_nothing, dataclasses.replace(SEED_10S, rotate_180=False))
-    )
+    np.testing.assert_array_equal(picture[::-1, ::-1], drawn(low_then_nothing, dataclasses.replace(SEED_10S, rotate_180=False)))
 
 
 def test_decibels_in_known_places():

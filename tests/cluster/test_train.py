@@ -1,0 +1,70 @@
+"""Training that is interrupted goes on: after a worker was killed, and after everything was."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from genre_batch.choices import Redo
+from genre_batch.cluster.shards import build_shards
+from genre_batch.front_end import MEL
+from genre_batch.models import bundle as bundles
+from tests.conftest import ROOT
+
+EPOCHS = 14
+
+
+@pytest.fixture(scope="module")
+def shards(ray_session: None, small_library: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    url = str(tmp_path_factory.mktemp("train") / "shards")
+    manifest = str(small_library / "manifest.csv")
+    build_shards(library_url=manifest, shards_url=url, front_end=MEL, artists=None, redo=Redo.NOTHING, max_reject_fraction=0)
+    return url
+
+
+def test_training_outlives_its_worker_and_its_driver(shards: str, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    command = [sys.executable, "-m", "jobs", "train-network", "--shards", shards, "--bundle", str(bundle)]
+    command += ["--epochs", str(EPOCHS), "--patience", str(EPOCHS), "--batch-size", "8"]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
+
+    def start() -> "subprocess.Popen[str]":
+        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def epochs() -> int:
+        return len(list(tmp_path.glob("bundle-training/*/tensorboard/events*")))
+
+    first = start()
+    wait(first, lambda: epochs() >= 2)
+    worker = next(child for child in psutil.Process(first.pid).children(recursive=True) if "RayTrainWorker" in child.name())
+    before = epochs()
+    worker.kill()
+    # One epoch may be done again: the last checkpoint can be one older than the last epoch.
+    wait(first, lambda: epochs() >= before + 2)
+    for each in [*psutil.Process(first.pid).children(recursive=True), psutil.Process(first.pid)]:
+        each.kill()
+    first.wait(30)
+    interrupted_after = epochs()
+    assert interrupted_after < EPOCHS
+    assert not bundle.exists()
+
+    second = start()
+    said, _ = second.communicate(timeout=300)
+    assert second.returncode == 0, said
+    assert f"after {EPOCHS} epochs" in said
+    assert bundles.load(str(bundle)).facts["provenance"]["epochs_run"] == EPOCHS
+    # Twice interrupted, at most one epoch done again each time: it did not begin anew.
+    assert epochs() <= EPOCHS + 2
+
+
+def wait(process: "subprocess.Popen[str]", until: Callable[[], bool], seconds: float = 240) -> None:
+    end = time.monotonic() + seconds
+    while not until():
+        assert process.poll() is None, process.stdout and process.stdout.read()
+        assert time.monotonic() < end
+        time.sleep(0.1)

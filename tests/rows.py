@@ -1,0 +1,97 @@
+"""Rows that keep every table's promise; a test changes what it is about."""
+
+from datetime import UTC, datetime
+from types import ModuleType
+from typing import Any
+
+import pyarrow as pa
+
+WHEN = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
+
+Row = dict[str, Any]
+
+
+def label(track_id: str = "a", **changes: Any) -> Row:
+    return {
+        "track_id": track_id,
+        "uri": f"/music/{track_id}",
+        "genre": "rock",
+        "confidence": 0.75,
+        "best_genre": "rock",
+        "runner_up": "jazz",
+        "probabilities": [("jazz", 0.25), ("rock", 0.75)],
+        "segments_used": 2,
+        "duration_s": 10.5,
+        "content_version": "v1",
+        "bundle_id": "bundle1",
+        "front_end": "front1",
+        "run_id": "run1",
+        "labelled_at": WHEN,
+    } | changes
+
+
+def reject(track_id: str = "a", **changes: Any) -> Row:
+    return {
+        "track_id": track_id,
+        "uri": f"/music/{track_id}",
+        "stage": "decode",
+        "reason": "undecodable",
+        "detail": "no audio in it",
+        "content_version": "v1",
+        "bundle_id": "bundle1",
+        "front_end": "front1",
+        "run_id": "run1",
+        "rejected_at": WHEN,
+    } | changes
+
+
+def shard(track_id: str = "a", segment: int = 0, **changes: Any) -> Row:
+    return {
+        "track_id": track_id,
+        "segment": segment,
+        "start_s": 5.0 * segment,
+        "genre": "rock",
+        "artist": "Ada",
+        "uri": f"/music/{track_id}",
+        "duration_s": 10.5,
+        "content_version": "v1",
+        "front_end": "front1",
+        "spectrogram": bytes([0, 128, 255]),
+    } | changes
+
+
+def run(run_id: str = "run1", **changes: Any) -> Row:
+    return {
+        "run_id": run_id,
+        "job": "label-catalog",
+        "library": "/music",
+        "listed": 6,
+        "done": 3,
+        "rejected": 2,
+        "unchanged": 1,
+        "not_audio": 4,
+        "bundle_id": "bundle1",
+        "front_end": "front1",
+        "code_version": "0.1.0",
+        "audio_s": 31.5,
+        "started_at": WHEN,
+        "finished_at": WHEN,
+    } | changes
+
+
+def listed(track_id: str = "a", **changes: Any) -> Row:
+    """A row of the inventory."""
+    return {
+        "track_id": track_id,
+        "uri": f"/music/{track_id}",
+        "genre": None,
+        "artist": None,
+        "size": 3,
+        "modified_at": WHEN,
+        "etag": None,
+        "content_version": "v1",
+    } | changes
+
+
+def table(contract: ModuleType, *rows: Row) -> pa.Table:
+    return pa.Table.from_pylist(list(rows), contract.ARROW)

@@ -1,0 +1,222 @@
+"""One way to list, read and write; here on a local disk, in cluster/ and end_to_end/ on S3 as well."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from genre_batch.errors import Missing, StoreUnreachable
+from genre_batch.tables import storage
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("s3://music/catalog/", "s3://music/catalog"),
+        ("s3://music/a b/ü", "s3://music/a b/ü"),
+        ("/data/music/", "/data/music"),
+        ("/data/./x/../music", "/data/music"),
+        ("file:///data/music", "/data/music"),
+    ],
+)
+def test_normal(url: str, expected: str):
+    assert storage.normal(url) == expected
+
+
+def test_a_relative_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    assert storage.normal("tables/") == str(tmp_path / "tables")
+
+
+def test_join():
+    assert storage.join("s3://music/", "labels", "part.parquet") == "s3://music/labels/part.parquet"
+    assert storage.join("/data", "x") == "/data/x"
+
+
+def test_written_bytes_are_read_back(tmp_path: Path):
+    uri = str(tmp_path / "new" / "földer one" / "x.bin")
+    assert not storage.exists(uri)
+    storage.write_bytes(uri, b"first")
+    storage.write_bytes(uri, b"second")
+    assert storage.exists(uri)
+    assert storage.read_bytes(uri) == b"second"
+    assert os.listdir(os.path.dirname(uri)) == ["x.bin"]
+
+
+def test_who_reads_while_it_is_written_anew_sees_the_old_whole(tmp_path: Path):
+    uri = str(tmp_path / "x.bin")
+    storage.write_bytes(uri, b"old" * 1000)
+    with open(uri, "rb") as reader:
+        head = reader.read(3)
+        storage.write_bytes(uri, b"new")
+        assert head + reader.read() == b"old" * 1000
+
+
+def test_only_one_of_many_creates(tmp_path: Path):
+    uri = str(tmp_path / "new" / "lock")
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda i: storage.create(uri, f"{i}".encode()), range(16)))
+    assert made.count(True) == 1
+    assert storage.read_bytes(uri) == f"{made.index(True)}".encode()
+
+
+def test_what_is_not_there(tmp_path: Path):
+    uri = str(tmp_path / "none.wav")
+    with pytest.raises(Missing, match=r"none\.wav is not there"):
+        storage.read_bytes(uri)
+    assert storage.stat(uri) is None
+    storage.remove(uri)
+
+
+def test_a_folder_is_no_object(tmp_path: Path):
+    with pytest.raises(Missing, match="is a folder"):
+        storage.read_bytes(str(tmp_path))
+    assert storage.stat(str(tmp_path)) is None
+
+
+def test_remove(tmp_path: Path):
+    uri = str(tmp_path / "x")
+    storage.write_bytes(uri, b"x")
+    storage.remove(uri)
+    assert not storage.exists(uri)
+
+
+def test_read_or_asks_for_a_default_only_if_it_must(tmp_path: Path):
+    uri = str(tmp_path / "x")
+    assert storage.read_or(uri, lambda: b"default") == b"default"
+    storage.write_bytes(uri, b"")
+    assert storage.read_or(uri, lambda: pytest.fail("not needed")) == b""
+
+
+def test_stat(tmp_path: Path):
+    uri = str(tmp_path / "x")
+    storage.write_bytes(uri, b"12345")
+    os.utime(uri, (1_700_000_000.25, 1_700_000_000.25))
+    assert storage.stat(uri) == storage.StoredObject(uri, 5, datetime.fromtimestamp(1_700_000_000.25, UTC), None)
+
+
+def test_walk_lists_all_objects_in_order(tmp_path: Path):
+    names = ["b/x.wav", "a.wav", "b/ü 音/deep/x.wav", "a b.wav", "empty"]
+    for i, name in enumerate(names):
+        storage.write_bytes(str(tmp_path / name), b"x" * i)
+    (tmp_path / "folder").mkdir()
+    found = list(storage.walk(str(tmp_path)))
+    assert [each.uri for each in found] == sorted(str(tmp_path / name) for name in names)
+    assert {each.uri: each.size for each in found} == {str(tmp_path / name): i for i, name in enumerate(names)}
+    assert all(each.modified_at.tzinfo is UTC and each.etag is None for each in found)
+
+
+def test_nothing_in_a_folder_is_no_error(tmp_path: Path):
+    assert list(storage.walk(str(tmp_path))) == []
+
+
+def test_no_folder_is_one(tmp_path: Path):
+    storage.write_bytes(str(tmp_path / "x.wav"), b"x")
+    for name in ("none", "x.wav"):
+        with pytest.raises(StoreUnreachable, match=f"{name} does not exist"):
+            list(storage.walk(str(tmp_path / name)))
+
+
+def fail(error: Exception) -> None:
+    with storage.reaching("s3://music/x"):
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (FileNotFoundError("x"), "s3://music/x does not exist"),
+        (PermissionError("x"), "s3://music/x: access refused by the store; check the AWS credentials"),
+        (TimeoutError("slow"), "s3://music/x cannot be reached: TimeoutError: slow"),
+        (EndpointConnectionError(endpoint_url="http://store"), "s3://music/x cannot be reached: EndpointConnectionError"),
+    ],
+)
+def test_what_a_client_raises_becomes_one_sentence(error: Exception, said: str):
+    with pytest.raises(StoreUnreachable) as caught:
+        fail(error)
+    assert str(caught.value).startswith(said)
+    assert caught.value.__cause__ is error
+
+
+def test_a_defect_is_no_unreachable_store():
+    with pytest.raises(KeyError):
+        fail(KeyError("x"))
+
+
+@pytest.mark.parametrize(
+    ("variables", "options"),
+    [
+        ({}, {}),
+        ({"AWS_ENDPOINT_URL": "http://here:1"}, {"AWS_ENDPOINT_URL": "http://here:1", "AWS_ALLOW_HTTP": "true"}),
+        ({"AWS_ENDPOINT_URL": "https://here"}, {"AWS_ENDPOINT_URL": "https://here", "AWS_ALLOW_HTTP": "false"}),
+        (
+            {"AWS_ENDPOINT_URL": "http://all", "AWS_ENDPOINT_URL_S3": "https://s3"},
+            {"AWS_ENDPOINT_URL": "https://s3", "AWS_ALLOW_HTTP": "false"},
+        ),
+    ],
+)
+def test_delta_is_told_the_endpoint(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], options: dict[str, str]):
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert storage.delta_options() == options
+
+
+def test_arrow_reads_through_the_same_file_system(tmp_path: Path):
+    table = pa.table({"x": [1, 2, 3]})
+    pq.write_table(table, tmp_path / "ä b.parquet")
+    filesystem, path = storage.arrow_filesystem(str(tmp_path / "ä b.parquet"))
+    assert pq.read_table(path, filesystem=filesystem).equals(table)
+
+
+def test_local_work_does_not_pay_for_s3():
+    code = "import sys; from genre_batch.tables import storage; storage.exists('/'); print('s3fs' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> storage.Shelf:
+    storage.write_bytes(str(tmp_path / "it's [1]*.bin"), b"0123456789")
+    return storage.Shelf({"shelf://labels/x": str(tmp_path / "it's [1]*.bin")})
+
+
+def test_a_shelf_reads_its_files(shelf: storage.Shelf):
+    for name in ("shelf://labels/x", "labels/x"):
+        with shelf.open(name, "rb") as file:
+            file.seek(7)
+            assert file.read() == b"789"
+        assert shelf.info(name)["size"] == 10
+    assert shelf.exists("shelf://labels/x")
+    assert shelf.glob("shelf://labels/x") == ["shelf://labels/x"]
+    written = os.path.getmtime(shelf.files["shelf://labels/x"])
+    assert shelf.modified("shelf://labels/x").timestamp() == pytest.approx(written, abs=1e-3)
+
+
+@pytest.mark.parametrize("mode", ["wb", "w", "ab", "r+b", "xb"])
+def test_nothing_on_a_shelf_can_be_written(shelf: storage.Shelf, mode: str):
+    with pytest.raises(PermissionError, match="a query reads only"):
+        shelf.open("shelf://labels/x", mode)
+    assert storage.read_bytes(shelf.files["shelf://labels/x"]) == b"0123456789"
+
+
+def test_nothing_on_a_shelf_can_be_removed(shelf: storage.Shelf):
+    for act in (shelf.rm, shelf.rm_file, lambda path: shelf.mv(path, "shelf://labels/y")):
+        with pytest.raises((NotImplementedError, PermissionError)):
+            act("shelf://labels/x")
+    assert storage.read_bytes(shelf.files["shelf://labels/x"]) == b"0123456789"
+
+
+def test_what_is_not_on_a_shelf_is_not_there(shelf: storage.Shelf):
+    for name in ("shelf:///etc/passwd", "/etc/passwd", "shelf://labels/y", shelf.files["shelf://labels/x"]):
+        with pytest.raises(FileNotFoundError):
+            shelf.open(name, "rb")
+        assert not shelf.exists(name)
+        assert shelf.glob(name) == []
