@@ -16,6 +16,7 @@ import soxr
 
 from benchmarks import report
 from genre_batch.embedded import library
+from genre_batch.embedded.genres import RECIPES
 from genre_batch.embedded.instruments import RATE_HZ, Sound
 from genre_batch.embedded.song import Manner, render
 from genre_batch.front_end import MEL, PRESETS
@@ -55,7 +56,7 @@ def main() -> None:
 
 def played(n: int, song_s: float) -> Sound:
     """A song, each of another genre."""
-    genre = list(library.RECIPES)[n % len(library.RECIPES)]
+    genre = list(RECIPES)[n % len(RECIPES)]
     return render(genre, Manner.of(np.random.default_rng(n)), np.random.default_rng((n, 1)), song_s)
 
 

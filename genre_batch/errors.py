@@ -83,14 +83,11 @@ class TablesHeld(JobError):
     exit_code = ExitCode.HELD
 
 
-class StoppedEarly(JobError):
-    exit_code = ExitCode.STOPPED_EARLY
-
-
 def job_error_behind(error: BaseException) -> JobError | None:
     """The `JobError` that an error was raised from, through whatever a framework wrapped round it; None if there is none."""
-    # Ray keeps the cause of a task's failure as `cause` (and is itself of that class, its message a whole trace), Ray Train
-    # those of its workers as `worker_failures`.
-    behind = [error.__cause__, getattr(error, "cause", None), *getattr(error, "worker_failures", {}).values()]
-    found = next((found for each in behind if each is not None and (found := job_error_behind(each))), None)
-    return found or (error if isinstance(error, JobError) else None)
+    # Ray raises an error that is of the class of its `cause` too, but whose message is a whole trace.
+    cause = getattr(error, "cause", None)
+    if isinstance(error, JobError) and cause is None:
+        return error
+    behind = [cause, error.__cause__, *getattr(error, "worker_failures", {}).values()]
+    return next((found for each in behind if each is not None and (found := job_error_behind(each))), None)

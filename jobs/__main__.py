@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from genre_batch.errors import StoppedEarly, job_error_behind
+from genre_batch.errors import ExitCode, job_error_behind
 from jobs.build_shards import build_shards
 from jobs.config import JobCommand, check_environment, commands_of
 from jobs.demo import demo
@@ -17,6 +17,9 @@ from jobs.inventory import inventory
 from jobs.label_catalog import label_catalog
 from jobs.query import query
 from jobs.train_network import train_network
+
+INTERRUPTED = 130
+"""What typer makes of a KeyboardInterrupt."""
 
 app = typer.Typer(
     name="genre-batch",
@@ -37,10 +40,15 @@ def check(context: typer.Context) -> None:
 
 def main() -> None:
     """Ends with the exit code of the job: 0 done, 2 usage, 3 unreachable, 4 rejects, 5 contract, 6 held, 75 stopped early."""
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, _stop)
+    # A scheduler's SIGTERM as a person's Ctrl-C: the one interruption that Ray passes on while it waits.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
+    except SystemExit as end:
+        if end.code != INTERRUPTED:
+            raise
+        print("error: stopped early; what was published stays, run again to go on", file=sys.stderr)
+        sys.exit(ExitCode.STOPPED_EARLY)
     # What is no JobError is a defect: it is raised on with its trace.
     except Exception as error:
         stopped = job_error_behind(error)
@@ -48,10 +56,6 @@ def main() -> None:
             raise
         print(f"error: {stopped}", file=sys.stderr)
         sys.exit(stopped.exit_code)
-
-
-def _stop(number: int, _: object) -> None:
-    raise StoppedEarly(f"stopped by {signal.Signals(number).name}; nothing was lost, run again to go on")
 
 
 if __name__ == "__main__":

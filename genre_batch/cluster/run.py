@@ -97,7 +97,9 @@ class Run:
         receipts[runs.NAME].append(
             store.write_part(self.stamp.url, runs, pa.Table.from_pylist([self._row(summary)], runs.ARROW))
         )
-        for contract, replaced in ((self.contract, todo), (rejects, todo), (runs, [])):
+        # What goes, goes first: a run killed in between leaves a track in no table, to be done again, and never in two.
+        store.commit(self.stamp.url, rejects, [], replaced=todo, run_id=self.stamp.run_id)
+        for contract, replaced in ((self.contract, todo), (rejects, []), (runs, [])):
             store.commit(self.stamp.url, contract, receipts[contract.NAME], replaced=replaced, run_id=self.stamp.run_id)
         return summary
 

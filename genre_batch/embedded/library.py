@@ -26,6 +26,9 @@ SONGS = 2
 ENDINGS = ("wav", "flac", "ogg", "mp3", "m4a")
 SEED = 1
 
+# Bit-exact: no encoder version. Without reservoir, because libmpg123 complains of what LAME makes of it at this rate.
+ENCODING = {"flags": "+bitexact", "b": "64000", "reservoir": "0"}
+
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
@@ -100,7 +103,7 @@ def encode(song: Sound, ending: str) -> bytes:
     frame.sample_rate = RATE_HZ
     # Bit-exact: no random stream number, no date, no encoder version.
     with av.open(buffer, "w", format=container, options={"fflags": "+bitexact"}) as output:
-        stream = output.add_stream(codec, rate=rate_hz, options={"flags": "+bitexact", "b": "64000"}, layout="mono")
+        stream = output.add_stream(codec, rate=rate_hz, options=ENCODING, layout="mono")
         assert isinstance(stream, av.AudioStream)
         stream.codec_context.open()
         resampler = av.AudioResampler(stream.format.name, "mono", rate_hz, stream.frame_size)

@@ -29,4 +29,4 @@ def reaching(place: str) -> Iterator[None]:
     except CommitFailedError as error:
         raise TablesHeld(f"{place}: somebody else committed meanwhile ({error}); nothing was published, run again") from error
     except DeltaError as error:
-        raise StoreUnreachable(f"{place}: {error}") from error
+        raise StoreUnreachable(f"{place}: {str(error).splitlines()[0]}") from error

@@ -50,7 +50,8 @@ def _add_view(connection: duckdb.DuckDBPyConnection, name: str, table: DeltaTabl
     if files:
         connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({files}, union_by_name = true)")
     else:
-        connection.register(name, pa.schema(table.schema().to_arrow()).empty_table())
+        # Not empty_table(): it imports pandas.
+        connection.register(name, pa.Table.from_batches([], pa.schema(table.schema().to_arrow())))
 
 
 def _told_apart(answer: pa.Table) -> pa.Table:

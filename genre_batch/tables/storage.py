@@ -22,6 +22,7 @@ from genre_batch.errors import Missing, StoreUnreachable
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 60
 ATTEMPTS = 6
+REFUSALS = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "403 Forbidden")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +86,14 @@ def reaching(url: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise StoreUnreachable(f"{url} does not exist") from error
-    except PermissionError as error:
-        raise StoreUnreachable(f"{url}: access refused by the store; check the AWS credentials in the environment") from error
     except _client_errors() as error:
-        raise StoreUnreachable(f"{url} cannot be reached: {type(error).__name__}: {error}") from error
+        # Never the whole answer of a store: deltalake quotes it, and it may name keys.
+        said = str(error)
+        if isinstance(error, PermissionError) or any(code in said for code in REFUSALS):
+            refused = "access refused by the store; check the AWS credentials in the environment"
+            raise StoreUnreachable(f"{url}: {refused}") from error
+        first = said.splitlines()[0] if said else ""
+        raise StoreUnreachable(f"{url} cannot be reached: {type(error).__name__}: {first}") from error
 
 
 @cache
@@ -224,6 +229,9 @@ class Shelf(fsspec.AbstractFileSystem):
 
     def glob(self, path: str, **_: Any) -> list[str]:
         return [path] if path in self.files else []
+
+    def rm(self, path: str, *_: Any, **__: Any) -> None:
+        raise PermissionError(f"{path}: {self.REFUSAL}")
 
     def _uri(self, path: str) -> str:
         name = f"{self.protocol}://{self._strip_protocol(path)}"

@@ -207,6 +207,11 @@ def test_no_audio_is_undecodable_by_either(data):
         decode.open_ffmpeg(data, BLOCK_S)
 
 
+def test_a_place_before_the_start_is_the_start():
+    data = decode._Bytes(b"0123456789")
+    assert [data.seek(5), data.seek(-3), data.seek(-1, 2), data.seek(0, 1)] == [5, 0, 9, 9]
+
+
 def test_video_without_sound_is_undecodable():
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as output:

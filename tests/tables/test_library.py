@@ -37,8 +37,10 @@ def column(listed: Library, name: str) -> list[str | None]:
 
 @pytest.mark.parametrize(
     "name",
-    ["a.mp3", "A.FLAC", "a.ogg", "a.opus", "a.wav", "a.m4a", "a.aif", "a.wma", "a.au", "a.mp4", "a.webm", "a.ape", "a.wv", "a"]
-    + ["01. Vladimír's ünïcode 音楽.mp3", "deep/er/no ending"],
+    [
+        *("a.mp3", "A.FLAC", "a.ogg", "a.opus", "a.wav", "a.m4a", "a.aif", "a.wma", "a.au", "a.mp4", "a.webm", "a.ape", "a.wv"),
+        *("a", "01. Vladimír's ünïcode 音楽.mp3", "deep/er/no ending"),
+    ],
 )
 def test_what_may_be_audio(name: str):
     assert library.is_audio(name)
@@ -47,19 +49,9 @@ def test_what_may_be_audio(name: str):
 @pytest.mark.parametrize(
     "name",
     [
-        "cover.jpg",
-        "COVER.JPG",
-        "notes.txt",
-        "list.m3u",
-        "album.cue",
-        "album.nfo",
-        "x.json",
-        "x.csv",
-        "x.parquet",
-        "x.pdf",
-        "x.zip",
-    ]
-    + [".DS_Store", "._a.mp3", "rock/.hidden.mp3", "_lock.json", "_SUCCESS"],
+        *("cover.jpg", "COVER.JPG", "notes.txt", "list.m3u", "album.cue", "album.nfo", "x.json", "x.csv", "x.parquet", "x.pdf"),
+        *(".DS_Store", "._a.mp3", "rock/.hidden.mp3", "_lock.json", "_SUCCESS", "x.zip"),
+    ],
 )
 def test_what_is_plainly_something_else(name: str):
     assert not library.is_audio(name)

@@ -115,11 +115,31 @@ def test_it_is_kept_fresh_while_the_run_lives(tmp_path: Path, monkeypatch: pytes
     assert os.listdir(tmp_path) == []
 
 
+def test_a_lost_refresh_is_made_up_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(lock, "REFRESH_S", 0.02)
+    tables = tmp_path / "tables"
+    with lock.held(str(tables), "run1"):
+        first = content(tables)
+        tables.rename(tmp_path / "away")
+        tables.write_text("in the way")
+        time.sleep(0.2)
+        tables.unlink()
+        (tmp_path / "away").rename(tables)
+        until = time.monotonic() + 30
+        while content(tables)["refreshed"] == first["refreshed"] and time.monotonic() < until:
+            time.sleep(0.01)
+        assert content(tables)["refreshed"] != first["refreshed"]
+
+
 def test_a_lock_outlasts_several_lost_refreshes():
     assert lock.STALE_S >= 4 * lock.REFRESH_S
 
 
-def test_of_many_runs_at_once_one_gets_it(tmp_path: Path):
+@pytest.mark.parametrize("stale", [False, True])
+@pytest.mark.parametrize("again", range(10))
+def test_of_many_runs_at_once_one_gets_it(tmp_path: Path, stale: bool, again: int):
+    if stale:
+        left_behind(tmp_path, lock.STALE_S + 1)
     got, done, everybody = [], threading.Barrier(8), threading.Barrier(8)
 
     def run(name: str) -> None:

@@ -1,0 +1,170 @@
+"""A bundle is whole and unchanged, or it is refused."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from genre_batch.errors import StoreUnreachable, UsageError
+from genre_batch.front_end import MEL, PRESETS, Denoise, FrontEnd
+from genre_batch.models.bundle import FILES, Bundle, load
+from genre_batch.models.calibrate import Calibration
+from genre_batch.taxonomy import Taxonomy
+from tests.sample_bundle import SMALL, SPLIT, figures, sample
+
+ALL = (*FILES, "bundle.json", "BUNDLE_ID")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    sample().write(str(tmp_path / "bündle 1"))
+    return tmp_path / "bündle 1"
+
+
+def test_it_comes_back_as_it_was_written(folder: Path):
+    written, found = sample(), load(str(folder))
+    assert found == written
+    assert found.bundle_id == written.bundle_id
+    assert found.front_end == SMALL
+    assert found.taxonomy == Taxonomy(("jazz", "rock"))
+    assert found.calibration == Calibration(temperature=1.7, unknown_below=0.4321)
+    assert found.split.equals(SPLIT)
+    assert found.facts["network"] == "compact"
+    assert found.facts["metrics"]["test"]["track_accuracy"] == 0.5
+    assert found.facts["provenance"]["seed"] == 3
+    assert (found.files["weights.safetensors"], found.files["model.onnx"]) == (b"the weights", b"the network")
+    assert found.files["MODEL_CARD.md"].decode().startswith("# compact: 2 genres from audio\n")
+
+
+@pytest.mark.parametrize(
+    "front_end",
+    [*PRESETS.values(), dataclasses.replace(MEL, denoise=Denoise(noise="minimum-statistics", floor=0.1))],
+    ids=lambda front_end: front_end.name,
+)
+def test_every_front_end_comes_back_exactly(front_end: FrontEnd):
+    assert sample(front_end=front_end).front_end == front_end
+
+
+def test_the_numbers_of_a_calibration_come_back_exactly():
+    calibration = Calibration(temperature=1 / 3, unknown_below=0.1 + 0.2)
+    assert sample(calibration=calibration).calibration == calibration
+
+
+def test_the_order_of_genres_is_kept():
+    assert sample(taxonomy=Taxonomy(("rock", "jazz"))).taxonomy.genres == ("rock", "jazz")
+
+
+def test_the_id_is_the_digest_of_what_describes_it(folder: Path):
+    digest = hashlib.sha256((folder / "bundle.json").read_bytes()).hexdigest()
+    assert (folder / "BUNDLE_ID").read_text() == digest[:16] == sample().bundle_id
+
+
+def test_each_file_is_described_by_its_digest(folder: Path):
+    described = json.loads((folder / "bundle.json").read_text())["files"]
+    assert described == {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
+
+
+def test_nothing_in_it_is_to_be_unpickled(folder: Path):
+    assert sorted(os.listdir(folder)) == sorted(
+        ["BUNDLE_ID", "MODEL_CARD.md", "bundle.json", "model.onnx", "split.parquet", "weights.safetensors"]
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"weights": b"the weight"},
+        {"onnx": b"another network"},
+        {"network": "other"},
+        {"front_end": dataclasses.replace(SMALL, top_db=60.0)},
+        {"taxonomy": Taxonomy(("rock", "jazz"))},
+        {"calibration": Calibration(temperature=1.7, unknown_below=0.4322)},
+        {"split": SPLIT.slice(1)},
+        {"provenance": {"options": {"split": "artist"}, "split_digest": "0123", "seed": 4, "shards_version": 7}},
+        {"metrics": {"valid": figures(), "test": figures(track_accuracy=0.51)}},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_the_id_changes_with_the_contents(changes: dict[str, Any]):
+    assert sample(**changes).bundle_id != sample().bundle_id
+
+
+def test_the_same_contents_have_the_same_id():
+    assert sample().bundle_id == sample(split=pa.concat_tables([SPLIT]), taxonomy=Taxonomy.of(["rock", "jazz"])).bundle_id
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("how", ["appended", "flipped", "emptied", "no text"])
+def test_a_changed_file_is_refused(folder: Path, name: str, how: str):
+    data = (folder / name).read_bytes()
+    (folder / name).write_bytes(
+        {"appended": data + b"\n", "flipped": bytes([data[0] ^ 1]) + data[1:], "emptied": b"", "no text": b"\xff\xfe" + data}[
+            how
+        ]
+    )
+    guilty = "bundle.json" if name == "BUNDLE_ID" else name
+    with pytest.raises(UsageError, match=rf"bundle 1 is refused: {guilty} was changed after it was written"):
+        load(str(folder))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_missing_file_is_refused(folder: Path, name: str):
+    (folder / name).unlink()
+    with pytest.raises(UsageError, match=rf"bundle 1 is no whole bundle: .*{name} is not there"):
+        load(str(folder))
+
+
+def test_files_of_two_bundles_do_not_mix(folder: Path, tmp_path: Path):
+    sample(weights=b"other weights").write(str(tmp_path / "other"))
+    (folder / "weights.safetensors").write_bytes((tmp_path / "other" / "weights.safetensors").read_bytes())
+    with pytest.raises(UsageError, match=r"weights\.safetensors was changed"):
+        load(str(folder))
+
+
+def test_a_later_format_is_refused(folder: Path):
+    described = (folder / "bundle.json").read_bytes().replace(b'"format": 1', b'"format": 2')
+    (folder / "bundle.json").write_bytes(described)
+    (folder / "BUNDLE_ID").write_text(hashlib.sha256(described).hexdigest()[:16])
+    with pytest.raises(UsageError, match="has format 2; this version reads format 1"):
+        load(str(folder))
+
+
+def test_no_bundle_at_all(tmp_path: Path):
+    with pytest.raises(UsageError, match="none is no whole bundle"):
+        load(str(tmp_path / "none"))
+
+
+def test_a_new_bundle_takes_the_place_of_an_old_one(folder: Path):
+    newer = sample(weights=b"newer")
+    newer.write(str(folder))
+    assert load(str(folder)) == newer
+
+
+def test_a_bundle_half_written_over_an_older_one_is_refused(folder: Path):
+    # A folder where the last file should go stops the writing there.
+    (folder / "bundle.json").unlink()
+    (folder / "bundle.json").mkdir()
+    with pytest.raises(StoreUnreachable):
+        sample(weights=b"newer").write(str(folder))
+    assert not (folder / "BUNDLE_ID").exists()
+    with pytest.raises(UsageError, match="no whole bundle"):
+        load(str(folder))
+
+
+def test_a_worker_on_a_cpu_needs_no_torch(folder: Path):
+    code = "import sys; from genre_batch.models import bundle, scorer; bundle.load(sys.argv[1]); print('torch' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
+    assert ended.stdout == "False\n"
+
+
+def test_equal_bundles_are_equal_and_others_are_not():
+    assert sample() == sample()
+    assert sample() != sample(onnx=b"x")
+    assert isinstance(sample(), Bundle)
