@@ -1,4 +1,4 @@
-"""`compact`: a small CNN with global pooling, for spectrograms of any length (99 thousand parameters for ten genres)."""
+"""`compact`: a small CNN with global pooling, for spectrograms of any length (100 thousand parameters for ten genres)."""
 
 import torch
 from torch import nn
