@@ -36,6 +36,13 @@ OTHER_LENGTHS = {
 }
 
 
+# libsndfile knows these as mp3 by the ending of their names only, and `extract` sees no names: FFmpeg reads them.
+KNOWN_BY_NAME = {
+    "music-metadata/test/samples/mp3/layer3/sin1k0db.mp3",
+    "tinytag-devsnd/tinytag/tests/samples/id3_xxx_lang.mp3",
+}
+
+
 def outcome(path: str) -> TrackFeatures | str:
     """Features, or the reason code of the refusal; any other exception is the test's failure."""
     try:
@@ -93,7 +100,9 @@ def test_features_or_a_reason(path):
         assert float(row["ffmpeg_seconds"]) < MEL.min_track_s + 0.1
 
 
-@pytest.mark.parametrize("path", [path for path, row in ROWS.items() if row["libsndfile"] == "audio"])
+@pytest.mark.parametrize(
+    "path", [path for path, row in ROWS.items() if row["libsndfile"] == "audio" and path not in KNOWN_BY_NAME]
+)
 def test_libsndfile_alone_reads_what_it_can(path):
     stream = decode.open_libsndfile((ROBUST / path).read_bytes(), MEL.block_s)
     assert stream.rate_hz == float(ROWS[path]["samplerate"])

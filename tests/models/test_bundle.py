@@ -110,14 +110,14 @@ def test_a_changed_file_is_refused(folder: Path, name: str, how: str):
         ]
     )
     guilty = "bundle.json" if name == "BUNDLE_ID" else name
-    with pytest.raises(UsageError, match=rf"bundle 1 is refused: {guilty} was changed after it was written"):
+    with pytest.raises(UsageError, match=rf"bündle 1 is refused: {guilty} was changed after it was written"):
         load(str(folder))
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_missing_file_is_refused(folder: Path, name: str):
     (folder / name).unlink()
-    with pytest.raises(UsageError, match=rf"bundle 1 is no whole bundle: .*{name} is not there"):
+    with pytest.raises(UsageError, match=rf"bündle 1 is no whole bundle: .*{name} is not there"):
         load(str(folder))
 
 

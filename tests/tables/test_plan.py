@@ -127,7 +127,10 @@ def test_work_is_spread_in_an_order_that_never_changes(tmp_path: Path):
 
 @pytest.mark.parametrize("correction", [{"genre": "blues"}, {"artist": "Bo"}, {"artist": None}])
 def test_a_corrected_genre_or_artist_is_a_new_lesson_but_no_new_label(tables: str, correction: dict[str, str | None]):
-    rows = [listed(track, **({"content_version": "v1", "genre": "rock", "artist": "Ada"} | correction)) for track in ("written", "labelled")]
+    rows = [
+        listed(track, **({"content_version": "v1", "genre": "rock", "artist": "Ada"} | correction))
+        for track in ("written", "labelled")
+    ]
     songs = Library("/music", table(inventory, *rows), 0)
     assert "written" in to_write(tables, songs)
     assert "labelled" not in to_label(tables, songs)
