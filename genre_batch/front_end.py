@@ -11,7 +11,8 @@ import tomllib
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, Self
+from types import UnionType
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from genre_batch.errors import UsageError
 
@@ -33,6 +34,9 @@ class Denoise:
     floor: float = 0.05
     n_fft: int = 1024
     hop_length: int = 256
+
+    def __post_init__(self) -> None:
+        _check_kinds(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +77,9 @@ class FrontEnd:
     resample_quality: Literal["HQ", "VHQ", "MQ", "LQ"] = "HQ"
 
     def __post_init__(self) -> None:
+        _check_kinds(self)
+        if not 0 <= self.frame_offset < self.segment_samples or self.n_bands < 1:
+            raise UsageError(f"front end {self.name!r}: frame_offset must lie in a segment, and n_bands be at least 1")
         if self.segment_samples < self.n_fft // 2:
             raise UsageError(f"front end {self.name!r}: a segment of {self.segment_s} s is shorter than half an STFT window")
         if self.segment_hop_s <= 0 or self.hop_length <= 0:
@@ -117,10 +124,30 @@ class FrontEnd:
         """Raises UsageError on a misspelt key, naming the nearest right one."""
         values = dict(values)
         if isinstance(values.get("denoise"), dict):
+            if "noise" not in values["denoise"]:
+                raise UsageError("[denoise] needs noise: first-seconds or minimum-statistics")
             values["denoise"] = Denoise(**_known(Denoise, values["denoise"]))
-        if values.get("resize_to") is not None:
+        if isinstance(values.get("resize_to"), list):
             values["resize_to"] = tuple(values["resize_to"])
-        return cls(**_known(cls, values))
+        try:
+            return cls(**_known(cls, values))
+        except TypeError as error:
+            raise UsageError(f"a front end needs more: {error}") from error
+
+
+def _check_kinds(values: "Denoise | FrontEnd") -> None:
+    """Numbers that should be fractions become so (5 and 5.0 are one front end); raises UsageError for any other wrong kind."""
+    for name, hint in get_type_hints(type(values)).items():
+        value = getattr(values, name)
+        if get_origin(hint) is Literal:
+            if value not in get_args(hint):
+                raise UsageError(f"{name} is {value!r}: it must be one of {', '.join(get_args(hint))}")
+            continue
+        kinds = tuple(get_origin(kind) or kind for kind in (get_args(hint) if get_origin(hint) is UnionType else (hint,)))
+        if float in kinds and type(value) is int:
+            object.__setattr__(values, name, float(value))
+        elif not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            raise UsageError(f"{name} is {value!r}: it must be {' or '.join(kind.__name__ for kind in kinds)}")
 
 
 def _known(kind: type, values: dict[str, Any]) -> dict[str, Any]:
@@ -212,7 +239,10 @@ def load(name_or_file: str) -> FrontEnd:
     path = Path(name_or_file)
     if not path.is_file():
         raise UsageError(f"no front end {name_or_file!r}: it is one of {', '.join(PRESETS)}, or the path of a TOML file")
-    values = tomllib.loads(path.read_text())
+    try:
+        values = tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is no TOML: {error}") from error
     preset = values.pop("preset", MEL.name)
     if preset not in PRESETS:
         raise UsageError(f"{path}: no preset {preset!r}: it is one of {', '.join(PRESETS)}")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import librosa
@@ -171,3 +172,33 @@ def test_json_with_an_unknown_parameter_is_refused():
     values = json.loads(MEL.to_json()) | {"n_mels": 64}
     with pytest.raises(UsageError, match="no parameter 'n_mels'"):
         FrontEnd.from_dict(values)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("n_fft = 'x'", "n_fft is 'x': it must be int"),
+        ("resize_to = 5", "resize_to is 5"),
+        ("scale = 'log'", "scale is 'log': it must be one of mel, linear"),
+        ("n_bands = 0", "n_bands be at least 1"),
+        ("frame_offset = -5", "frame_offset must lie in a segment"),
+        ("rotate_180 = 1", "rotate_180 is 1: it must be bool"),
+        ("hop_length = true", "hop_length is True"),
+        ("[denoise]", "needs noise"),
+        ("[denoise]\nnoise = 'minimum'", "noise is 'minimum'"),
+        ("n_fft = ", "is no TOML"),
+    ],
+)
+def test_what_is_no_front_end_is_refused_in_one_sentence(tmp_path, text, said):
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=re.escape(said)):
+        load(str(file))
+
+
+def test_five_seconds_are_five_seconds(tmp_path):
+    digests = set()
+    for text in ("segment_s = 4", "segment_s = 4.0"):
+        (tmp_path / "mine.toml").write_text(text)
+        digests.add(load(str(tmp_path / "mine.toml")).digest)
+    assert len(digests) == 1

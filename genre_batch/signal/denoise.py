@@ -135,11 +135,17 @@ class _MinimumStatistics:
         self.bias = denoise.minimum_bias
         self.power: npt.NDArray[np.float64] | None = None
         self.recent = np.zeros((0, denoise.n_fft // 2 + 1))
+        # The first frames lie partly before the recording: without making up for it, theirs would be the minimum for long.
+        energy = np.square(hann(denoise.n_fft), dtype=np.float64)
+        before = np.arange(denoise.n_fft - denoise.hop_length, 0, -denoise.hop_length)
+        self.heard = np.array([energy[n:].sum() for n in before]) / energy.sum()
 
     def __call__(self, spectra: Spectrum | None) -> Iterator[tuple[Spectrum, Magnitude]]:
         if spectra is None:
             return
         power = np.square(np.abs(spectra.astype(np.complex128)))
+        starting, self.heard = self.heard[: len(power)], self.heard[len(power) :]
+        power[: len(starting)] /= starting[:, None]
         if self.power is None:
             self.power = power[:1]
         smooth, _ = signal.lfilter([1 - self.alpha], [1, -self.alpha], power, axis=0, zi=self.alpha * self.power)

@@ -48,9 +48,12 @@ def whole_signal(samples: np.ndarray, denoise: Denoise) -> np.ndarray:
     else:
         kept = np.exp(-1 / (denoise.smoothing_s * frames_per_s))
         span = round(denoise.minimum_s * frames_per_s)
-        smooth = [np.abs(spectra[0]) ** 2]
-        for spectrum in spectra[1:]:
-            smooth.append(kept * smooth[-1] + (1 - kept) * np.abs(spectrum) ** 2)
+        # A frame that begins before the recording has heard only the part of its window that lies in it.
+        heard = [np.sum(window[max(0, lead - start) :] ** 2) / np.sum(window**2) for start in starts]
+        powers = [np.abs(spectrum) ** 2 / share for spectrum, share in zip(spectra, heard, strict=True)]
+        smooth = [powers[0]]
+        for power in powers[1:]:
+            smooth.append(kept * smooth[-1] + (1 - kept) * power)
         estimates = [
             np.sqrt(denoise.minimum_bias * np.min(smooth[max(0, i - span + 1) : i + 1], axis=0)) for i in range(len(spectra))
         ]
@@ -150,3 +153,11 @@ def test_the_floor_is_what_is_left_of_noise():
 
 def test_output_is_single_precision():
     assert run([noise(3000)], MINIMUM).dtype == np.float32
+
+
+def test_white_noise_goes_from_the_first_moment():
+    samples = noise(3 * RATE_HZ)
+    cleaned = run([samples], Denoise(noise="minimum-statistics"))
+    start = slice(0, RATE_HZ)
+    gained_db = 20 * np.log10(np.std(samples[start]) / np.std(cleaned[start]))
+    assert gained_db > 8
