@@ -208,6 +208,13 @@ def test_a_refused_run_leaves_the_tables_as_they_were(nights: Nights):
     assert nights.held("runs", "run_id") == [("run1",)]
 
 
+def test_a_run_that_breaks_its_own_promise_publishes_nothing(nights: Nights):
+    run = nights.run("run1", a="v1", b="v1")
+    with pytest.raises(ContractViolated, match=r"table runs: listed is not done \+ rejected \+ unchanged"):
+        publish(replace(run, plan=replace(run.plan, listed=9)))
+    assert nothing_published(nights)
+
+
 def of(n: int) -> dict[str, str]:
     return {f"t{i:02}": "v1" for i in range(n)}
 

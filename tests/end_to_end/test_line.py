@@ -31,7 +31,6 @@ REASONS = {
     "broken/too short.wav": "too_short",
 }
 SONGS = 30
-TRAINING = ("--epochs", "8", "--batch-size", "8")
 
 
 @dataclass(frozen=True)
@@ -112,8 +111,9 @@ def test_shards_keep_their_front_end(run, place: Place) -> None:
 
 def train(run, place: Place):
     # One worker on disk, two in the cloud.
-    workers = "2" if storage.is_s3(place.root) else "1"
-    return run("train-network", "--shards", place.shards, "--bundle", place.bundle, "--workers", workers, *TRAINING)
+    workers, batch = ("2", "4") if storage.is_s3(place.root) else ("1", "8")
+    options = ("--workers", workers, "--batch-size", batch, "--epochs", "8")
+    return run("train-network", "--shards", place.shards, "--bundle", place.bundle, *options)
 
 
 def test_training_makes_a_bundle_that_onnx_and_torch_read_alike(run, place: Place) -> None:
