@@ -60,6 +60,21 @@ def test_a_job_error_is_found_behind_any_wrapping():
         assert job_error_behind(error) is held
 
 
+class WrappedHeld(Wrapped, TablesHeld):
+    """As Ray raises what a task raised: of its class as well, with a whole trace for its message."""
+
+
+def test_the_error_itself_speaks_not_its_wrapping_of_the_same_class():
+    held = TablesHeld("held by run 1")
+    assert job_error_behind(WrappedHeld(held)) is held
+
+
+def test_a_job_error_of_one_of_several_workers_is_found():
+    held, failed = TablesHeld("held by run 1"), RuntimeError("two workers failed")
+    failed.worker_failures = {0: KeyError("x"), 1: Wrapped(held)}  # type: ignore[attr-defined]
+    assert job_error_behind(raised_from(failed)) is held
+
+
 def test_the_outermost_job_error_speaks():
     inner = UsageError("inner")
     outer = TablesHeld("outer")

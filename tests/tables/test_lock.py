@@ -92,6 +92,17 @@ def test_a_stale_lock_is_taken_over(tmp_path: Path):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_stale_lock_is_taken_over_by_one_run_at_a_time(tmp_path: Path):
+    left_behind(tmp_path, lock.STALE_S + 1)
+    claim = tmp_path / f"{lock.NAME}.claim"
+    claim.write_text("run2")
+    with pytest.raises(TablesHeld, match=r"another run is taking over .* if it was killed, remove .*_lock\.json\.claim"):
+        hold(tmp_path, "run3")
+    assert content(tmp_path)["run_id"] == "dead"
+    claim.unlink()
+    hold(tmp_path, "run3")
+
+
 @pytest.mark.parametrize("unfinished", [b"", b'{"run_id": "ru'])
 def test_a_lock_that_is_just_being_written_is_held(tmp_path: Path, unfinished: bytes):
     (tmp_path / lock.NAME).write_bytes(unfinished)

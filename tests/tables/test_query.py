@@ -54,6 +54,13 @@ def test_an_answer_is_of_the_newest_version(tables: str):
     ]
 
 
+def test_all_parts_are_read(tmp_path: Path):
+    for track_id in ("a", "b", "c"):
+        receipt = store.write_part(str(tmp_path), labels, table(labels, label(track_id)))
+        store.commit(str(tmp_path), labels, [receipt], replaced=[], run_id="run1")
+    assert query(str(tmp_path), "SELECT track_id FROM labels ORDER BY ALL")["track_id"].to_pylist() == ["a", "b", "c"]
+
+
 def test_maps_and_times_keep_their_types(tables: str):
     answer = query(tables, "SELECT probabilities, labelled_at, probabilities['rock'] AS rock FROM labels LIMIT 1")
     assert [str(kind) for kind in answer.schema.types] == ["map<string, double>", "timestamp[us, tz=UTC]", "double"]
