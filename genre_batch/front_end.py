@@ -40,8 +40,42 @@ class Denoise:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Descriptors:
+    """How the 57 descriptors of GTZAN's tables are computed; the defaults are librosa's, which made those tables."""
+
+    n_fft: int = 2048
+    hop_length: int = 512
+    n_mels: int = 128
+    power_floor: float = 1e-10
+    top_db: float = 80.0
+    n_chroma: int = 12
+    tuning_resolution: float = 0.01
+    """Of a semitone; tuning is estimated from the peaks of the spectrum between the two frequencies below."""
+    pitch_fmin_hz: float = 150.0
+    pitch_fmax_hz: float = 4000.0
+    pitch_threshold: float = 0.1
+    """Peaks below this share of a frame's maximum are no pitches."""
+    roll_percent: float = 0.85
+    zero_threshold: float = 1e-10
+    """Samples no louder than this count as zero where zero crossings are counted."""
+    median_size: int = 31
+    """Frames, and bins, of the two medians that part harmonic from percussive sound."""
+    mask_power: float = 2.0
+    tempo_window_s: float = 8.0
+    start_bpm: float = 120.0
+    bpm_octaves: float = 1.0
+    """Deviation of the prior for tempo around `start_bpm`."""
+    max_bpm: float = 320.0
+
+    def __post_init__(self) -> None:
+        _check_kinds(self)
+        if self.median_size < 3 or self.median_size % 2 == 0:
+            raise UsageError(f"median_size is {self.median_size}: it must be odd, and at least 3")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FrontEnd:
-    """From audio to spectrograms; `spectrogram_shape` is what comes out for one segment, as uint8."""
+    """From audio to what models see: one spectrogram a segment, uint8 [shape=spectrogram_shape], or 57 descriptors, or both."""
 
     name: str
     sample_rate_hz: int
@@ -72,6 +106,9 @@ class FrontEnd:
     """Rows and columns of the finished picture."""
     rotate_180: bool = False
     denoise: Denoise | None = None
+    spectrograms: bool = True
+    """Whether spectrograms are drawn at all: a model that sees descriptors alone needs none."""
+    descriptors: Descriptors | None = None
     block_s: float = 10.0
     """Audio is decoded and resampled this much at a time; the resampler's result depends on it in the last bit."""
     resample_quality: Literal["HQ", "VHQ", "MQ", "LQ"] = "HQ"
@@ -86,6 +123,8 @@ class FrontEnd:
             raise UsageError(f"front end {self.name!r}: hops must be positive")
         if self.scale == "linear" and self.n_bands > self.n_fft // 2 + 1:
             raise UsageError(f"front end {self.name!r}: an STFT of {self.n_fft} has only {self.n_fft // 2 + 1} bins")
+        if not self.spectrograms and self.descriptors is None:
+            raise UsageError(f"front end {self.name!r}: neither spectrograms nor descriptors are left to compute")
         if self.min_track_s > self.segment_s:
             raise UsageError(f"front end {self.name!r}: min_track_s is longer than a segment")
 
@@ -127,6 +166,8 @@ class FrontEnd:
             if "noise" not in values["denoise"]:
                 raise UsageError("[denoise] needs noise: first-seconds or minimum-statistics")
             values["denoise"] = Denoise(**_known(Denoise, values["denoise"]))
+        if isinstance(values.get("descriptors"), dict):
+            values["descriptors"] = Descriptors(**_known(Descriptors, values["descriptors"]))
         if isinstance(values.get("resize_to"), list):
             values["resize_to"] = tuple(values["resize_to"])
         try:
@@ -135,7 +176,7 @@ class FrontEnd:
             raise UsageError(f"a front end needs more: {error}") from error
 
 
-def _check_kinds(values: "Denoise | FrontEnd") -> None:
+def _check_kinds(values: "Denoise | Descriptors | FrontEnd") -> None:
     """Numbers that should be fractions become so (5 and 5.0 are one front end); raises UsageError for any other wrong kind."""
     for name, hint in get_type_hints(type(values)).items():
         value = getattr(values, name)
@@ -230,7 +271,7 @@ PRESETS = {preset.name: preset for preset in (MEL, GTZAN_PUBLISHED, SEED_10S, SE
 
 
 def load(name_or_file: str) -> FrontEnd:
-    """A preset by name, or a TOML file with `preset = "mel"` and the parameters that differ (and `[denoise]`).
+    """A preset by name, or a TOML file with `preset = "mel"` and the parameters that differ (and `[denoise]`, `[descriptors]`).
 
     Raises UsageError for an unknown preset, a missing file or a misspelt parameter.
     """

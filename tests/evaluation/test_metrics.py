@@ -37,7 +37,7 @@ def test_fifteen_bins_are_usual():
 
 
 def test_certainty_falls_into_the_last_bin():
-    shares, labels = of_two(1.0, 0.95), np.array([0, 1])
+    shares, labels = of_two(1.0, 0.95), np.array([1, 0])
     assert expected_calibration_error(shares, labels, bins=10) == pytest.approx(abs(0.5 - 0.975), abs=1e-12)
 
 
