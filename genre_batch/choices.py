@@ -19,8 +19,40 @@ class Redo(StrEnum):
     ALL = "all"
 
 
-class Grouping(StrEnum):
-    """What must not stand on both sides of a split: an artist (a track where the artist is unknown), or only a track."""
+class Protocol(StrEnum):
+    """Who may stand on both sides of a split: anybody (segments of one track, which flatters), no track, no artist (no track where
+    the artist is unknown), or who GTZAN's fault-filtered lists say."""
 
-    ARTIST = "artist"
+    RANDOM = "random"
     TRACK = "track"
+    ARTIST = "artist"
+    FAULT_FILTERED = "fault-filtered"
+
+
+class Profile(StrEnum):
+    """The baselines as the original project had them, mistakes included, or as they should be."""
+
+    SEED = "seed"
+    SOUND = "sound"
+
+
+class Model(StrEnum):
+    """The classical baselines."""
+
+    LOGISTIC_REGRESSION = "logistic_regression"
+    SVM = "svm"
+    PERCEPTRON = "perceptron"
+    RIDGE = "ridge"
+    DECISION_TREE = "decision_tree"
+    RANDOM_FOREST = "random_forest"
+    KNN = "knn"
+    NEURAL_NET = "neural_net"
+
+
+class Map(StrEnum):
+    """What is done to the descriptors before a baseline sees them."""
+
+    NONE = "none"
+    PCA = "pca"
+    RBF = "rbf"
+    POLYNOMIAL = "polynomial"

@@ -146,6 +146,15 @@ class FrontEnd:
         """Rows (row 0 the lowest band, unless rotated) and columns of one finished spectrogram."""
         return self.resize_to or (self.n_bands, self.n_frames + 2 * self.pad_columns)
 
+    def includes(self, other: "FrontEnd") -> bool:
+        """Whether all that `other` computes is computed here too, and alike."""
+        if (other.spectrograms and not self.spectrograms) or (other.descriptors and not self.descriptors):
+            return False
+        mine = dataclasses.asdict(self) | {"spectrograms": other.spectrograms}
+        theirs = dataclasses.asdict(other)
+        ignored = ["name", *([] if other.descriptors else ["descriptors"]), *([] if other.spectrograms else _OF_SPECTROGRAMS)]
+        return all(mine[key] == theirs[key] for key in mine if key not in ignored)
+
     @property
     def digest(self) -> str:
         """Sixteen hexadecimal digits that change with any parameter."""
@@ -174,6 +183,12 @@ class FrontEnd:
             return cls(**_known(cls, values))
         except TypeError as error:
             raise UsageError(f"a front end needs more: {error}") from error
+
+
+_OF_SPECTROGRAMS = (
+    *("n_fft", "hop_length", "frame_offset", "scale", "n_bands", "fmin_hz", "fmax_hz", "reference", "power_floor", "top_db"),
+    *("levels", "pad_columns", "resize_to", "rotate_180"),
+)
 
 
 def _check_kinds(values: "Denoise | Descriptors | FrontEnd") -> None:

@@ -17,6 +17,7 @@ from jobs.inventory import inventory
 from jobs.label_catalog import label_catalog
 from jobs.query import query
 from jobs.train_network import train_network
+from jobs.tune_baselines import tune_baselines
 
 INTERRUPTED = 130
 """What typer makes of a KeyboardInterrupt."""
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for job in (demo, inventory, build_shards, train_network, evaluate, label_catalog, query):
+for job in (demo, inventory, build_shards, train_network, tune_baselines, evaluate, label_catalog, query):
     app.command(name=job.__name__.replace("_", "-"), cls=JobCommand)(job)
 
 

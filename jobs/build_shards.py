@@ -15,6 +15,7 @@ def build_shards(
     shards: options.Shards,
     front_end: Annotated[str, typer.Option(help="mel, gtzan-published, seed-10s, seed-3s, or a TOML file.")] = "mel",
     artists: Annotated[str | None, typer.Option(help="CSV with columns track and artist.", metavar="FILE")] = None,
+    descriptors: Annotated[bool, typer.Option("--descriptors", help="Store the 57 descriptors of each segment too.")] = False,
     redo: options.RedoOption = Redo.NOTHING,
     max_reject_fraction: options.MaxRejects = options.DEFAULT_MAX_REJECTS,
     config: Config = None,
@@ -23,13 +24,18 @@ def build_shards(
 
     Example: genre-batch build-shards --library s3://music/library --shards s3://music/shards
     """
+    import dataclasses
+
     from genre_batch import front_end as front_ends
     from genre_batch.cluster import shards as job
 
+    chosen = front_ends.load(front_end)
+    if descriptors and chosen.descriptors is None:
+        chosen = dataclasses.replace(chosen, descriptors=front_ends.Descriptors())
     summary = job.build_shards(
         library_url=library,
         shards_url=shards,
-        front_end=front_ends.load(front_end),
+        front_end=chosen,
         artists=artists,
         redo=redo,
         max_reject_fraction=max_reject_fraction,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from genre_batch.choices import Grouping
+from genre_batch.choices import Protocol
 from jobs import options
 from jobs.config import Config
 
@@ -13,7 +13,7 @@ def train_network(
     shards: options.Shards,
     bundle: options.Bundle,
     network: Annotated[str, typer.Option(help="Which network.")] = "compact",
-    split: Annotated[Grouping, typer.Option(help="Who stands on one side only: an artist, or just a track.")] = Grouping.ARTIST,
+    split: Annotated[Protocol, typer.Option(help="Who stands on one side only: an artist, or just a track.")] = Protocol.ARTIST,
     epochs: Annotated[int, typer.Option(min=1)] = 40,
     patience: Annotated[int, typer.Option(help="Stop after so many epochs without a better validation loss.", min=1)] = 8,
     batch_size: Annotated[int, typer.Option(min=2)] = 32,

@@ -1,12 +1,14 @@
 """The `shards` table: one row a segment, its spectrogram and where it comes from.
 
 `spectrogram` holds uint8 values row by row; the table property `genre_batch.front_end` says their shape and everything
-else about how they were made.
+else about how they were made. `descriptors` holds the 57 of `schemas.descriptors`.
 """
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from schemas import contract
+from schemas.descriptors import NAMES
 
 NAME = "shards"
 KEY = ["track_id", "segment"]
@@ -22,7 +24,9 @@ ARROW = pa.schema(
         pa.field("duration_s", pa.float64(), nullable=False),
         pa.field("content_version", pa.string(), nullable=False),
         pa.field("front_end", pa.string(), nullable=False),
-        pa.field("spectrogram", pa.binary(), nullable=False),
+        # Null where the front end does not compute them.
+        pa.field("spectrogram", pa.binary()),
+        pa.field("descriptors", pa.list_(pa.float64())),
     ]
 )
 
@@ -30,6 +34,13 @@ ARROW = pa.schema(
 def validate(table: pa.Table) -> None:
     """Raises ContractError."""
     contract.validate(NAME, table, ARROW, _checks, KEY)
+    # pandera has no list type: the values are checked here.
+    described = table["descriptors"].drop_null().combine_chunks()
+    lengths, values = pc.list_value_length(described), pc.list_flatten(described)
+    if not pc.all(pc.equal(lengths, len(NAMES)), min_count=0).as_py():
+        raise contract.ContractError(f"table {NAME}: descriptors that are not {len(NAMES)}")
+    if values.null_count or not pc.all(pc.is_finite(values), min_count=0).as_py():
+        raise contract.ContractError(f"table {NAME}: descriptors that are not finite")
 
 
 def _checks() -> dict[str, list[object]]:

@@ -38,9 +38,8 @@ def figures(**changes: float) -> dict[str, float]:
 def sample(**changes: Any) -> Bundle:
     return Bundle.assemble(
         **{
-            "network": "compact",
-            "weights": b"the weights",
-            "onnx": b"the network",
+            "name": "compact",
+            "model": {"model.onnx": b"the network", "weights.safetensors": b"the weights"},
             "front_end": SMALL,
             "taxonomy": Taxonomy(("jazz", "rock")),
             "calibration": Calibration(temperature=1.7, unknown_below=0.4321),

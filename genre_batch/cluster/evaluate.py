@@ -33,7 +33,7 @@ def evaluate(*, bundle_url: str, shards_url: str, out: str, include_training: bo
     bundle = bundles.load(bundle_url)
     with session.session():
         shards = segments.open_shards(shards_url)
-        if shards.front_end != bundle.front_end:
+        if not shards.front_end.includes(bundle.front_end):
             raise UsageError(
                 f"the shards at {shards.url} were built with front end {shards.front_end.digest}, the bundle needs "
                 f"{bundle.front_end.digest} ({bundle.front_end.name})"
@@ -45,7 +45,7 @@ def evaluate(*, bundle_url: str, shards_url: str, out: str, include_training: bo
             raise UsageError(
                 f"every track of {shards.url} or its artist was used to train this bundle: nothing is left to judge"
             )
-        scored = segments.score(shards, bundle.files["model.onnx"], chosen)
+        scored = segments.score(shards, bundle.served, chosen)
     figures = metrics.evaluate(*segments.arrays(scored, bundle.taxonomy), bundle.taxonomy, bundle.calibration)
     figures |= {"bundle_id": bundle.bundle_id, "includes_training_tracks": include_training, "tracks_left_out": len(known)}
     title = f"{figures['n_tracks']} tracks, accuracy {figures['track_accuracy']:.3f}"

@@ -77,7 +77,7 @@ class Labeller:
 
     def _row(self, track: dict[str, Any], features: TrackFeatures) -> dict[str, Any]:
         genres = self.bundle.taxonomy.genres
-        verdict = judge(self.bundle, self.score(features.spectrograms))
+        verdict = judge(self.bundle, self.score(features.spectrograms, features.descriptors))
         return {
             "track_id": track["track_id"],
             "uri": track["uri"],

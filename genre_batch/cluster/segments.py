@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,8 @@ import ray.data
 
 from genre_batch.errors import UsageError
 from genre_batch.front_end import FrontEnd
-from genre_batch.models.scorer import OnnxScorer
+from genre_batch.models import scorer
+from genre_batch.models.bundle import Served
 from genre_batch.tables import delta, storage, store
 from genre_batch.taxonomy import Taxonomy
 from schemas import shards
@@ -31,8 +32,10 @@ class Shards:
     tracks: pa.Table
     files: list[str]
 
-    def stream(self, track_ids: list[str], *, seed: int | None = None) -> "ray.data.Dataset":
-        """The segments of some tracks: track_id, genre, segment, spectrogram, at most ROWS_A_BLOCK at a time.
+    def stream(
+        self, track_ids: list[str], *, columns: tuple[str, ...] = ("spectrogram",), seed: int | None = None
+    ) -> "ray.data.Dataset":
+        """The segments of some tracks: track_id, genre, segment and `columns`, at most ROWS_A_BLOCK at a time.
 
         seed: read the files in an order drawn from it, instead of the table's.
         """
@@ -40,14 +43,16 @@ class Shards:
         dataset = ray.data.from_arrow([pa.table({"file": [file]}) for file in self.files])
         if seed is not None:
             dataset = dataset.randomize_block_order(seed=seed)
-        return dataset.map_batches(partial(_segments, track_ids=track_ids), batch_format="pyarrow", batch_size=None)
+        return dataset.map_batches(
+            partial(_segments, track_ids=track_ids, columns=columns), batch_format="pyarrow", batch_size=None
+        )
 
 
-def _segments(files: pa.Table, *, track_ids: list[str]) -> Iterator[pa.Table]:
+def _segments(files: pa.Table, *, track_ids: list[str], columns: tuple[str, ...]) -> Iterator[pa.Table]:
     chosen = pa.array(track_ids, pa.string())
     for file in files["file"].to_pylist():
         part = pq.ParquetFile(pa.BufferReader(storage.read_bytes(file)))
-        for batch in part.iter_batches(ROWS_A_BLOCK, columns=["track_id", "genre", "segment", "spectrogram"]):
+        for batch in part.iter_batches(ROWS_A_BLOCK, columns=["track_id", "genre", "segment", *columns]):
             rows = pa.table(batch)
             yield rows.filter(pc.is_in(rows["track_id"], chosen))
 
@@ -62,7 +67,7 @@ def open_shards(url: str) -> Shards:
     if not segments.num_rows:
         raise UsageError(f"the shards at {url} are empty: see the table rejects there for why")
     tracks = segments.group_by(["track_id", "genre", "artist"]).aggregate([])
-    front_end = FrontEnd.from_json(table.metadata().configuration[store.FRONT_END_PROPERTY])
+    front_end = store.front_end(table)
     return Shards(url, table.version(), front_end, tracks, table.file_uris())
 
 
@@ -71,10 +76,20 @@ def pictures(column: pa.ChunkedArray, shape: tuple[int, int]) -> np.ndarray:
     return np.stack([np.frombuffer(value.as_buffer(), np.uint8).reshape(shape) for value in column])
 
 
-def score(table: Shards, onnx: bytes, track_ids: set[str]) -> pa.Table:
+def descriptions(column: pa.ChunkedArray) -> np.ndarray:
+    """Column `descriptors` as [shape=(n, 57), float64]."""
+    return np.array(column.to_pylist(), np.float64)
+
+
+def score(table: Shards, served: Served, track_ids: set[str]) -> pa.Table:
     """Logits of each segment of some tracks: track_id, genre, segment, logits [list of n_genres float32]."""
-    scored = table.stream(sorted(track_ids)).map_batches(
-        partial(_score, onnx=onnx, shape=table.front_end.spectrogram_shape), batch_size=None, batch_format="pyarrow"
+    columns = tuple(
+        column
+        for column, needed in (("spectrogram", served.front_end.spectrograms), ("descriptors", served.front_end.descriptors))
+        if needed
+    )
+    scored = table.stream(sorted(track_ids), columns=columns).map_batches(
+        partial(_score, served=served), batch_size=None, batch_format="pyarrow"
     )
     parts = [part for part in scored.iter_batches(batch_size=None, batch_format="pyarrow") if part.num_rows]
     if not parts:
@@ -98,11 +113,11 @@ def arrays(scored: pa.Table, taxonomy: Taxonomy) -> Scored:
     return Scored(np.array(scored["logits"].to_pylist(), np.float32), tracks.astype(np.int64), labels)
 
 
-def _score(batch: pa.Table, *, onnx: bytes, shape: tuple[int, int]) -> pa.Table:
-    logits = _scorer(onnx)(pictures(batch["spectrogram"], shape)).tolist() if batch.num_rows else []
+def _score(batch: pa.Table, *, served: Served) -> pa.Table:
+    logits: list[list[float]] = []
+    if batch.num_rows:
+        shape, there = served.front_end.spectrogram_shape, batch.column_names
+        drawn = pictures(batch["spectrogram"], shape) if "spectrogram" in there else None
+        described = descriptions(batch["descriptors"]) if "descriptors" in there else None
+        logits = scorer.of_served(served)(drawn, described).tolist()
     return batch.select(["track_id", "genre", "segment"]).append_column("logits", pa.array(logits, pa.list_(pa.float32())))
-
-
-@lru_cache(maxsize=1)
-def _scorer(onnx: bytes) -> OnnxScorer:
-    return OnnxScorer(onnx)

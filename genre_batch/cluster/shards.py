@@ -47,7 +47,7 @@ def build_shards(
 def stamp_table(url: str, front_end: FrontEnd) -> None:
     """Write the front end on a new table. Raises UsageError if the table has another one."""
     table = store.create(url, shards.NAME, shards.ARROW, {store.FRONT_END_PROPERTY: front_end.to_json()})
-    stamped = FrontEnd.from_json(table.metadata().configuration[store.FRONT_END_PROPERTY])
+    stamped = store.front_end(table)
     if stamped != front_end:
         raise UsageError(
             f"the shards at {url} were built with front end {stamped.name!r} ({stamped.digest}), not {front_end.name!r} "
@@ -80,7 +80,7 @@ class Sharder:
             done.append(track["track_id"])
             audio_s += features.duration_s
             self.counted.add.remote("written", features.duration_s)
-            if sum(len(row["spectrogram"]) for row in rows) >= PART_BYTES:
+            if sum(len(row["spectrogram"] or b"") for row in rows) >= PART_BYTES:
                 parts.append(self._write(rows))
                 rows = []
         if rows:
@@ -105,7 +105,8 @@ class Sharder:
                 "duration_s": features.duration_s,
                 "content_version": track["content_version"],
                 "front_end": self.stamp.front_end,
-                "spectrogram": spectrogram.tobytes(),
+                "spectrogram": None if features.spectrograms is None else features.spectrograms[i].tobytes(),
+                "descriptors": None if features.descriptors is None else features.descriptors[i].tolist(),
             }
-            for position, spectrogram in zip(features.positions, features.spectrograms, strict=True)
+            for i, position in enumerate(features.positions)
         ]

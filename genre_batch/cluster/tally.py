@@ -37,4 +37,4 @@ def progress(tally: "ray.actor.ActorHandle") -> tuple[int, str]:
     counts = ray.get(tally.seen.remote())
     audio_s = counts.pop("audio_s", 0)
     remark = ", ".join(f"{n} {outcome}" for outcome, n in sorted(counts.items()))
-    return sum(counts.values()), f"{remark}, {audio_s / 3600:.1f} h of audio"
+    return sum(counts.values()), remark + (f", {audio_s / 3600:.1f} h of audio" if audio_s else "")

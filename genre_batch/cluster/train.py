@@ -1,5 +1,6 @@
 """`train-network`: shards to a bundle, on Ray Train."""
 
+import dataclasses
 import hashlib
 import json
 import platform
@@ -17,12 +18,13 @@ from ray.train.torch import TorchTrainer
 
 import genre_batch
 from genre_batch import progress, splits
-from genre_batch.choices import Grouping
+from genre_batch.choices import Protocol
 from genre_batch.cluster import segments, session, tally, train_loop
 from genre_batch.cluster.segments import Shards
+from genre_batch.errors import UsageError
 from genre_batch.evaluation import metrics
 from genre_batch.models import calibrate, export, networks
-from genre_batch.models.bundle import Bundle
+from genre_batch.models.bundle import ONNX, WEIGHTS, Bundle, Served
 from genre_batch.models.calibrate import Calibration
 from genre_batch.splits import Part
 from genre_batch.tables import storage
@@ -36,7 +38,7 @@ class TrainOptions:
     """What `train-network` can be told; all that decides the weights, so its digest names the run that may be resumed."""
 
     network: str
-    split: Grouping
+    split: Protocol
     epochs: int
     patience: int
     batch_size: int
@@ -64,6 +66,10 @@ def train_network(*, shards_url: str, bundle_url: str, checkpoints: str, options
     networks.known(options.network)
     with session.session():
         shards = segments.open_shards(shards_url)
+        if not shards.front_end.spectrograms:
+            raise UsageError(
+                f"the shards at {shards.url} hold no spectrograms: build others, or train a baseline with tune-baselines"
+            )
         split = splits.split(shards.tracks, options.split, seed=options.seed)
         taxonomy = Taxonomy.of(shards.tracks["genre"].to_pylist())
         result = _fit(shards, split, taxonomy, storage.normal(checkpoints), options)
@@ -72,12 +78,12 @@ def train_network(*, shards_url: str, bundle_url: str, checkpoints: str, options
         network = networks.build(options.network, shards.front_end.spectrogram_shape[0], len(taxonomy))
         network.load_state_dict(state.best_weights)
         onnx = export.to_onnx(network, shards.front_end.spectrogram_shape)
-        figures, calibration = _measure(shards, split, taxonomy, onnx)
+        front_end = dataclasses.replace(shards.front_end, descriptors=None)
+        figures, calibration = _measure(shards, split, taxonomy, Served(ONNX, onnx, front_end))
         bundle = Bundle.assemble(
-            network=options.network,
-            weights=export.weights(network),
-            onnx=onnx,
-            front_end=shards.front_end,
+            name=options.network,
+            model={ONNX: onnx, WEIGHTS: export.weights(network)},
+            front_end=front_end,
             taxonomy=taxonomy,
             calibration=calibration,
             split=split,
@@ -133,11 +139,11 @@ def _examples(shards: Shards, split: pa.Table, part: Part, seed: int) -> "ray.da
     return shards.stream(mine, seed=seed if part is Part.TRAIN else None)
 
 
-def _measure(shards: Shards, split: pa.Table, taxonomy: Taxonomy, onnx: bytes) -> tuple[dict[str, Any], Calibration]:
+def _measure(shards: Shards, split: pa.Table, taxonomy: Taxonomy, served: Served) -> tuple[dict[str, Any], Calibration]:
     """Calibrate on the validation part, then measure it and the test part."""
     parts = dict(zip(split["track_id"].to_pylist(), split["part"].to_pylist(), strict=True))
     chosen = {track_id for track_id, part in parts.items() if part != Part.TRAIN}
-    scored = segments.score(shards, onnx, chosen)
+    scored = segments.score(shards, served, chosen)
     by_part = {}
     for part in (Part.VALID, Part.TEST):
         rows = scored.filter(pa.array([parts[t] == part for t in scored["track_id"].to_pylist()]))

@@ -1,8 +1,9 @@
 """A bundle: a directory, on disk or in S3, with all that labelling needs. Nothing in it is ever unpickled.
 
-    bundle.json         front end, taxonomy, network, calibration, provenance, metrics, and the sha256 of each other file
-    weights.safetensors the network's weights
-    model.onnx          the same network for serving
+    bundle.json         front end, taxonomy, name of the model, calibration, provenance, metrics, and the sha256 of each other file
+    model.onnx          a network for serving, and
+    weights.safetensors its weights, to train on or to run on a GPU; or
+    model.skops         a classical baseline on descriptors
     split.parquet       which track stood in which part when it was trained
     MODEL_CARD.md       for people
     BUNDLE_ID           the first 16 hexadecimal digits of the sha256 of bundle.json; written last
@@ -14,7 +15,7 @@ This module imports no torch, so that a worker that labels on a CPU starts in a 
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,8 +27,18 @@ from genre_batch.models.card import model_card
 from genre_batch.tables import storage
 from genre_batch.taxonomy import Taxonomy
 
-FORMAT = 1
-FILES = ("weights.safetensors", "model.onnx", "split.parquet", "MODEL_CARD.md")
+FORMAT = 2
+WEIGHTS, ONNX, SKOPS, SPLIT, CARD = "weights.safetensors", "model.onnx", "model.skops", "split.parquet", "MODEL_CARD.md"
+FILES = (WEIGHTS, ONNX, SKOPS, SPLIT, CARD)
+"""All that a bundle may hold; a model is a network or a baseline."""
+
+
+class Served(NamedTuple):
+    """What computes logits: one of a bundle's files, and the front end it needs."""
+
+    file: str
+    data: bytes
+    front_end: FrontEnd
 
 
 @dataclass(frozen=True)
@@ -62,15 +73,19 @@ class Bundle:
     @property
     def split(self) -> pa.Table:
         """track_id, genre, artist, part."""
-        return pq.read_table(pa.BufferReader(self.files["split.parquet"]))
+        return pq.read_table(pa.BufferReader(self.files[SPLIT]))
+
+    @property
+    def served(self) -> Served:
+        file = ONNX if ONNX in self.files else SKOPS
+        return Served(file, self.files[file], self.front_end)
 
     @classmethod
     def assemble(
         cls,
         *,
-        network: str,
-        weights: bytes,
-        onnx: bytes,
+        name: str,
+        model: dict[str, bytes],
         front_end: FrontEnd,
         taxonomy: Taxonomy,
         calibration: Calibration,
@@ -78,10 +93,10 @@ class Bundle:
         provenance: dict[str, Any],
         metrics: dict[str, Any],
     ) -> Self:
-        """A bundle from its parts: the network by its name, as safetensors and as ONNX."""
+        """A bundle from its parts; `model`: ONNX and WEIGHTS of a network, or SKOPS of a baseline."""
         facts: dict[str, Any] = {
             "format": FORMAT,
-            "network": network,
+            "model": name,
             "front_end": json.loads(front_end.to_json()),
             "taxonomy": list(taxonomy.genres),
             "calibration": asdict(calibration),
@@ -91,7 +106,7 @@ class Bundle:
         table = pa.BufferOutputStream()
         pq.write_table(split, table)
         card = model_card(facts, split).encode()
-        files = dict(zip(FILES, (weights, onnx, table.getvalue().to_pybytes(), card), strict=True))
+        files = {**model, SPLIT: table.getvalue().to_pybytes(), CARD: card}
         facts["files"] = {name: _sha256(data) for name, data in files.items()}
         return cls(json.dumps(facts, indent=2, sort_keys=True).encode(), files)
 
@@ -106,21 +121,26 @@ class Bundle:
 def load(url: str) -> Bundle:
     """Read a bundle and check it. Raises UsageError if it is not whole or was changed, StoreUnreachable."""
     url = storage.normal(url)
+    bundle_id, described = _read(url, "BUNDLE_ID").decode(errors="replace"), _read(url, "bundle.json")
+    if Bundle(described, {}).bundle_id != bundle_id:
+        raise UsageError(f"bundle {url} is refused: bundle.json was changed after it was written (its id is {bundle_id})")
+    facts = Bundle(described, {}).facts
+    if facts["format"] != FORMAT:
+        raise UsageError(f"bundle {url} has format {facts['format']}; this version reads format {FORMAT}")
+    if unknown := set(facts["files"]) - set(FILES):
+        raise UsageError(f"bundle {url} is refused: it names {min(unknown)!r}, which no bundle holds")
+    files = {name: _read(url, name) for name in facts["files"]}
+    for name, data in files.items():
+        if _sha256(data) != facts["files"][name]:
+            raise UsageError(f"bundle {url} is refused: {name} was changed after it was written")
+    return Bundle(described, files)
+
+
+def _read(url: str, name: str) -> bytes:
     try:
-        bundle_id = storage.read_bytes(storage.join(url, "BUNDLE_ID")).decode(errors="replace")
-        described = storage.read_bytes(storage.join(url, "bundle.json"))
-        files = {name: storage.read_bytes(storage.join(url, name)) for name in FILES}
+        return storage.read_bytes(storage.join(url, name))
     except Missing as error:
         raise UsageError(f"{url} is no whole bundle: {error}") from error
-    bundle = Bundle(described, files)
-    if bundle.bundle_id != bundle_id:
-        raise UsageError(f"bundle {url} is refused: bundle.json was changed after it was written (its id is {bundle_id})")
-    if bundle.facts["format"] != FORMAT:
-        raise UsageError(f"bundle {url} has format {bundle.facts['format']}; this version reads format {FORMAT}")
-    for name, data in files.items():
-        if _sha256(data) != bundle.facts["files"][name]:
-            raise UsageError(f"bundle {url} is refused: {name} was changed after it was written")
-    return bundle
 
 
 def _sha256(data: bytes) -> str:

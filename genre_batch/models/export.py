@@ -11,8 +11,8 @@ from safetensors.torch import save
 from torch import nn
 
 from genre_batch.models import networks
-from genre_batch.models.bundle import Bundle
-from genre_batch.models.scorer import BATCH, Logits, Spectrograms
+from genre_batch.models.bundle import WEIGHTS, Bundle
+from genre_batch.models.scorer import BATCH, Descriptions, Logits, Spectrograms
 
 
 def weights(network: nn.Module) -> bytes:
@@ -22,8 +22,8 @@ def weights(network: nn.Module) -> bytes:
 
 def network(bundle: Bundle) -> nn.Module:
     """The network of a bundle with its weights, in evaluation mode, on the CPU."""
-    built = networks.build(bundle.facts["network"], bundle.front_end.spectrogram_shape[0], len(bundle.taxonomy))
-    built.load_state_dict(load_tensors(bundle.files["weights.safetensors"]))
+    built = networks.build(bundle.facts["model"], bundle.front_end.spectrogram_shape[0], len(bundle.taxonomy))
+    built.load_state_dict(load_tensors(bundle.files[WEIGHTS]))
     return built.eval()
 
 
@@ -35,7 +35,8 @@ class TorchScorer:
         self.device = device
 
     @torch.no_grad()
-    def __call__(self, spectrograms: Spectrograms) -> Logits:
+    def __call__(self, spectrograms: Spectrograms | None, descriptors: Descriptions | None = None) -> Logits:
+        assert spectrograms is not None
         parts = [torch.from_numpy(spectrograms[i : i + BATCH]) for i in range(0, len(spectrograms), BATCH)]
         return np.concatenate([self.network(part.to(self.device)).cpu().numpy() for part in parts])
 

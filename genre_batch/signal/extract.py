@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,20 +11,22 @@ import numpy.typing as npt
 from genre_batch.errors import Empty, Undecodable
 from genre_batch.front_end import FrontEnd
 from genre_batch.signal import decode, segment, spectrogram
+from genre_batch.signal.decode import Samples
 
 
 @dataclass(frozen=True, slots=True)
 class TrackFeatures:
-    """One track: spectrograms [shape=(n_segments, rows, columns), uint8]; their positions [shape=(n_segments,), int32], in
-    segment hops from the start; duration in seconds."""
+    """One track: spectrograms [shape=(n_segments, rows, columns), uint8] and descriptors [shape=(n_segments, 57), float64], either None
+    where the front end does not compute it; positions [shape=(n_segments,), int32], in segment hops from the start; duration in seconds."""
 
-    spectrograms: npt.NDArray[np.uint8]
+    spectrograms: npt.NDArray[np.uint8] | None
+    descriptors: npt.NDArray[np.float64] | None
     positions: npt.NDArray[np.int32]
     duration_s: float
 
 
 def extract(data: bytes, front_end: FrontEnd) -> TrackFeatures:
-    """Decode, mix to mono, resample, denoise where the front end says so, cut, and draw each segment's spectrogram.
+    """Decode, mix to mono, resample, denoise where the front end says so, cut, and draw and describe each segment.
 
     Raises TrackError with its reason code for a track that cannot be used, and nothing else.
     """
@@ -52,23 +56,37 @@ def _extract(open_stream: Callable[[bytes, float], decode.Stream], data: bytes, 
         )
 
         blocks = denoise.subtract(blocks, sample_rate_hz=rate_hz, denoise=front_end.denoise)
-    cut = segment.segments(blocks, front_end)
-    # Relative to the track's maximum, they can only be finished when all are there; others at once, to keep memory flat.
-    if front_end.reference == "track":
-        energies = [(position, spectrogram.power(samples, front_end)) for position, samples in cut]
-        loudest = max(float(energy.max()) for _, energy in energies)
-        drawn = [(position, _draw(energy, front_end, loudest)) for position, energy in energies]
-    else:
-        drawn = []
-        for position, samples in cut:
+    describe = _describer(front_end)
+    by_track = front_end.reference == "track"
+    positions: list[int] = []
+    drawn: list[npt.NDArray[Any]] = []
+    described: list[npt.NDArray[np.float64]] = []
+    for position, samples in segment.segments(blocks, front_end):
+        positions.append(position)
+        if front_end.spectrograms:
             energy = spectrogram.power(samples, front_end)
-            drawn.append((position, _draw(energy, front_end, float(energy.max()))))
+            # Relative to the track's maximum, they can only be finished when all are there; others at once, to keep memory flat.
+            drawn.append(energy if by_track else _draw(energy, front_end, float(energy.max())))
+        if describe:
+            described.append(describe(samples))
+    if drawn and by_track:
+        loudest = max(float(energy.max()) for energy in drawn)
+        drawn = [_draw(energy, front_end, loudest) for energy in drawn]
     return TrackFeatures(
-        spectrograms=np.stack([picture for _, picture in drawn]),
-        positions=np.array([position for position, _ in drawn], np.int32),
+        spectrograms=np.stack(drawn) if drawn else None,
+        descriptors=np.stack(described) if described else None,
+        positions=np.array(positions, np.int32),
         duration_s=duration.samples / rate_hz,
     )
 
 
 def _draw(energy: spectrogram.Floats, front_end: FrontEnd, loudest: float) -> spectrogram.Picture:
     return spectrogram.picture(spectrogram.decibels(energy, front_end, loudest), front_end)
+
+
+def _describer(front_end: FrontEnd) -> Callable[[Samples], npt.NDArray[np.float64]] | None:
+    if front_end.descriptors is None:
+        return None
+    from genre_batch.signal import descriptors  # numba costs seconds that most workers need not pay
+
+    return partial(descriptors.describe, sample_rate_hz=front_end.sample_rate_hz, parameters=front_end.descriptors)

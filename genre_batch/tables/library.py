@@ -50,17 +50,22 @@ def read(url: str, layout: Layout) -> Library:
 
 def with_artists(library: Library, url: str) -> Library:
     """The artists of a CSV file with columns `track` and `artist`; `track` is a track id or a file name without its ending."""
-    table = read_table(storage.normal(url))
-    missing = {"track", "artist"} - set(table.column_names)
-    if missing:
-        raise UsageError(f"{url}: no column {', '.join(sorted(missing))}: an artists file has track and artist")
-    artists = {t: a for t, a in zip(table["track"].to_pylist(), table["artist"].to_pylist(), strict=True) if a}
+    artists = read_artists(url)
     known = [
         artists.get(track_id) or artists.get(PurePosixPath(track_id).stem) or artist
         for track_id, artist in zip(library.tracks["track_id"].to_pylist(), library.tracks["artist"].to_pylist(), strict=True)
     ]
     place = library.tracks.schema.get_field_index("artist")
     return Library(library.url, library.tracks.set_column(place, "artist", pa.array(known, pa.string())), library.not_audio)
+
+
+def read_artists(url: str) -> dict[str, str]:
+    """Artist by track, of a CSV or Parquet file with columns `track` and `artist`. Raises UsageError if there are no such columns."""
+    table = read_table(storage.normal(url))
+    missing = {"track", "artist"} - set(table.column_names)
+    if missing:
+        raise UsageError(f"{url}: no column {', '.join(sorted(missing))}: an artists file has track and artist")
+    return {t: a for t, a in zip(table["track"].to_pylist(), table["artist"].to_pylist(), strict=True) if a}
 
 
 def is_audio(name: str) -> bool:

@@ -7,7 +7,7 @@ from deltalake import DeltaTable
 from genre_batch.errors import JobError, StoreUnreachable, UsageError
 from genre_batch.tables import delta, storage
 
-TABLES = ("labels", "rejects", "runs", "shards")
+TABLES = ("labels", "rejects", "runs", "shards", "trials")
 
 
 def query(url: str, sql: str) -> pa.Table:

@@ -14,6 +14,7 @@ from deltalake import CommitProperties, DeltaTable, QueryBuilder
 from deltalake.transaction import AddAction
 
 from genre_batch.errors import ContractViolated
+from genre_batch.front_end import FrontEnd
 from genre_batch.tables import storage
 from genre_batch.tables.delta import open_table, reaching
 from schemas.contract import ContractError
@@ -69,6 +70,11 @@ def create(url: str, name: str, schema: pa.Schema, properties: dict[str, str] | 
         )
 
 
+def front_end(table: DeltaTable) -> FrontEnd:
+    """What a table of shards was stamped with."""
+    return FrontEnd.from_json(table.metadata().configuration[FRONT_END_PROPERTY])
+
+
 def write_part(url: str, contract: ModuleType, table: pa.Table) -> Receipt:
     """Validate rows and write them as one Parquet file. Raises ContractViolated and writes nothing if they break a promise."""
     try:
@@ -90,17 +96,18 @@ def write_part(url: str, contract: ModuleType, table: pa.Table) -> Receipt:
 def commit(url: str, contract: ModuleType, receipts: Sequence[Receipt], *, replaced: Sequence[str], run_id: str) -> None:
     """Publish the parts of one table in one transaction.
 
-    replaced: track ids whose older rows, if any, must go in the same transaction. Raises TablesHeld if somebody else
+    replaced: values of the key's first column whose older rows, if any, must go in the same transaction. Raises TablesHeld if somebody else
     changed the same rows meanwhile, StoreUnreachable.
     """
     name = contract.NAME
     table = create(url, name, contract.ARROW)
     properties = CommitProperties(custom_metadata={"run_id": run_id})
     with reaching(storage.join(url, name)):
-        stale = _present(table, replaced)
+        owner = contract.KEY[0]
+        stale = _present(table, owner, replaced)
         if not receipts:
             if stale:
-                table.delete(_any_of(stale), commit_properties=properties)
+                table.delete(_any_of(owner, stale), commit_properties=properties)
         elif not stale:
             table.create_write_transaction(
                 [_add(receipt) for receipt in receipts], "append", table.schema(), commit_properties=properties
@@ -111,7 +118,7 @@ def commit(url: str, contract: ModuleType, receipts: Sequence[Receipt], *, repla
                 _rows(url, contract, receipts), match, source_alias="new", target_alias="old", commit_properties=properties
             )
             merge.when_matched_update_all().when_not_matched_insert_all().when_not_matched_by_source_delete(
-                _any_of(stale, "old.")
+                _any_of(f"old.{owner}", stale)
             ).execute()
 
 
@@ -131,13 +138,12 @@ def _rows(url: str, contract: ModuleType, receipts: Sequence[Receipt]) -> pa.Rec
     return pa.RecordBatchReader.from_batches(contract.ARROW, batches())
 
 
-def _present(table: DeltaTable, track_ids: Sequence[str]) -> list[str]:
-    if not track_ids:
+def _present(table: DeltaTable, column: str, values: Sequence[str]) -> list[str]:
+    if not values:
         return []
-    there = _select(table, ["track_id"])["track_id"]
-    return sorted(set(there.to_pylist()) & set(track_ids))
+    return sorted(set(_select(table, [column])[column].to_pylist()) & set(values))
 
 
-def _any_of(track_ids: Sequence[str], prefix: str = "") -> str:
-    quoted = ", ".join("'" + track_id.replace("'", "''") + "'" for track_id in track_ids)
-    return f"{prefix}track_id IN ({quoted})"
+def _any_of(column: str, values: Sequence[str]) -> str:
+    quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+    return f"{column} IN ({quoted})"

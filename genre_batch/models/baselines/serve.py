@@ -1,0 +1,45 @@
+"""A fitted baseline as bytes and back: skops, which builds only the types named here, and never unpickles."""
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.pipeline import Pipeline
+from skops import io
+
+from genre_batch.errors import UsageError
+from genre_batch.models.baselines.select import shares
+
+TRUSTED = [
+    "genre_batch.models.baselines.neural_net.NeuralNet",
+]
+"""Beyond what skops trusts by itself: scikit-learn's estimators and numpy's arrays."""
+
+LEAST = 0.01
+"""No genre is less probable for a segment: a vote of one neighbour is no proof, and its logarithm must be finite."""
+
+
+def dump(fitted: Pipeline) -> bytes:
+    return bytes(io.dumps(fitted))
+
+
+def load(data: bytes) -> Pipeline:
+    """Raises UsageError for types that are not trusted."""
+    unknown = sorted(set(io.get_untrusted_types(data=data)) - set(TRUSTED))
+    if unknown:
+        raise UsageError(f"the bundle's model is refused: it holds {', '.join(unknown)}, which no baseline of ours needs")
+    return io.loads(data, trusted=TRUSTED)
+
+
+def logits(known: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+    """Of shares [shape=(n, n_genres)], as calibration pools them."""
+    return np.log(np.maximum(known, LEAST)).astype(np.float32)
+
+
+class BaselineScorer:
+    """Runs a fitted pipeline on descriptors."""
+
+    def __init__(self, data: bytes) -> None:
+        self.fitted = load(data)
+
+    def __call__(self, spectrograms: object, descriptors: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float32]:
+        assert descriptors is not None
+        return logits(shares(self.fitted, descriptors, len(self.fitted.classes_)))

@@ -1,0 +1,106 @@
+"""Tables of descriptors to train baselines on: as others publish them, in CSV, or from our own shards."""
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from genre_batch.errors import ContractViolated, UsageError
+from genre_batch.front_end import MEL, Descriptors, FrontEnd
+from genre_batch.tables import delta, library, storage, store
+from schemas import features, shards
+from schemas.contract import ContractError
+from schemas.descriptors import NAMES
+
+WHOLE_TRACK_S = 30
+"""Of a recording of GTZAN."""
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """`rows`: track_id, segment, genre, artist (null where unknown), ordered by the first two; `values` [shape=(n, 57), float64] in the
+    order of schemas.descriptors; `length` in samples as published, None if it was not; `front_end` computes such values."""
+
+    source: str
+    rows: pa.Table
+    values: npt.NDArray[np.float64]
+    length: npt.NDArray[np.float64] | None
+    front_end: FrontEnd
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits of all that a model can learn from it."""
+        said = hashlib.sha256(self.values.tobytes())
+        for column in self.rows.itercolumns():
+            said.update("\0".join(str(value) for value in column.to_pylist()).encode())
+        return said.hexdigest()[:16]
+
+
+def read_published(url: str, artists: str | None) -> FeatureTable:
+    """A feature table of GTZAN. Raises ContractViolated naming line and column, UsageError for what is no table, StoreUnreachable."""
+    url = storage.normal(url)
+    table = library.read_table(url)
+    table = table.cast(pa.schema([(name, pa.string()) for name in table.column_names]))
+    try:
+        features.validate(table)
+    except ContractError as error:
+        raise ContractViolated(f"{url}: {error}") from error
+    found = [features.FILENAME.fullmatch(name) for name in table["filename"].to_pylist()]
+    known = library.read_artists(artists) if artists else {}
+    rows = pa.table(
+        {
+            "track_id": [each["track"] for each in found if each],
+            "segment": pa.array([int(each["segment"] or 0) for each in found if each], pa.int32()),
+            "genre": table["label"],
+            "artist": pa.array([known.get(each["track"]) for each in found if each], pa.string()),
+        }
+    )
+    values = np.column_stack([features.numbers(name, table[name].to_pylist()) for name in NAMES])
+    length = features.numbers("length", table["length"].to_pylist()) if "length" in table.column_names else None
+    segments_a_track = 1 + max(rows["segment"].to_pylist())
+    segment_s = WHOLE_TRACK_S / segments_a_track
+    if length is not None:
+        segment_s = round(float(np.median(length)) / features.SAMPLE_RATE_HZ)
+    return ordered(FeatureTable(url, rows, values, length, published_front_end(segment_s)))
+
+
+def read_shards(url: str) -> FeatureTable:
+    """The descriptors of our own shards. Raises UsageError if there are none, StoreUnreachable."""
+    url = storage.normal(url)
+    table = delta.open_table(url, shards.NAME)
+    if table is None:
+        raise UsageError(f"{url} holds no shards: make them with build-shards --descriptors --shards {url}")
+    front_end = store.front_end(table)
+    if front_end.descriptors is None:
+        raise UsageError(f"the shards at {url} hold no descriptors: build others with build-shards --descriptors")
+    rows = store.read(url, shards.NAME, shards.ARROW, ["track_id", "segment", "genre", "artist", "descriptors"])
+    if not rows.num_rows:
+        raise UsageError(f"the shards at {url} are empty: see the table rejects there for why")
+    values = pc.list_flatten(rows["descriptors"]).to_numpy().reshape(rows.num_rows, len(NAMES))
+    seen = dataclasses.replace(front_end, spectrograms=False)
+    return ordered(FeatureTable(url, rows.drop_columns("descriptors"), values, None, seen))
+
+
+def ordered(table: FeatureTable) -> FeatureTable:
+    """By track and segment, so that a split does not depend on the order of a file."""
+    order = np.lexsort((table.rows["segment"].to_numpy(), np.array(table.rows["track_id"].to_pylist())))
+    length = None if table.length is None else table.length[order]
+    return FeatureTable(table.source, table.rows.take(order), table.values[order], length, table.front_end)
+
+
+def published_front_end(segment_s: float) -> FrontEnd:
+    """What computes the values of a published table with segments of such a length. Raises UsageError for one below 1 s."""
+    if segment_s < 1:
+        raise UsageError(f"segments of {segment_s:g} s are too short to describe")
+    return dataclasses.replace(
+        MEL,
+        name=f"gtzan-descriptors-{segment_s:g}s",
+        segment_s=float(segment_s),
+        segment_hop_s=float(segment_s),
+        spectrograms=False,
+        descriptors=Descriptors(),
+    )
