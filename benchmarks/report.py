@@ -24,14 +24,14 @@ def parser(text: str | None) -> argparse.ArgumentParser:
     return options
 
 
-def cpu_seconds(works: Mapping[Key, Callable[[], object]]) -> dict[Key, float]:
+def cpu_seconds(works: Mapping[Key, Callable[[], object]], rounds: int = ROUNDS) -> dict[Key, float]:
     """The least CPU time of each call over some rounds, taken in turn, so that a busy machine is unfair to none of them.
 
     On one thread, as a Ray task with one CPU works: idle threads of BLAS spin, and would charge one call's time to the next.
     """
     spent: dict[Key, list[float]] = {name: [] for name in works}
     with threadpool_limits(1):
-        for _ in range(ROUNDS + 1):
+        for _ in range(rounds + 1):
             for name, work in works.items():
                 started = time.process_time()
                 work()
@@ -40,8 +40,8 @@ def cpu_seconds(works: Mapping[Key, Callable[[], object]]) -> dict[Key, float]:
     return {name: min(times[1:]) for name, times in spent.items()}
 
 
-def show(title: str, rows: Sequence[Mapping[str, Any]], to: Path | None) -> None:
-    """Print rows with equal keys as a table, floats with three significant digits; write them to a file if asked."""
+def show(title: str, rows: Sequence[Mapping[str, Any]], to: Path | None, more: Mapping[str, Any] | None = None) -> None:
+    """Print rows with equal keys as a table, floats with three significant digits; write them to a file if asked, and `more`."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE)
     for name, value in rows[0].items():
         table.add_column(name, justify="left" if isinstance(value, str) else "right")
@@ -49,7 +49,7 @@ def show(title: str, rows: Sequence[Mapping[str, Any]], to: Path | None) -> None
         table.add_row(*(_figure(value) for value in row.values()))
     Console(width=120).print(table)
     if to:
-        to.write_text(json.dumps({"title": title, "rows": rows}, indent=2) + "\n")
+        to.write_text(json.dumps({"title": title, "rows": rows, **(more or {})}, indent=2) + "\n")
 
 
 def _figure(value: Any) -> str:

@@ -111,7 +111,7 @@ def _genres(rows: pa.Table) -> npt.NDArray[np.str_]:
 
 def _three_parts(rows: pa.Table, protocol: Protocol, n: int, seed: int) -> Fold:
     genres, groups = _genres(rows), groups_of(rows, protocol)
-    _refuse_few(genres, groups, protocol, FOLDS)
+    _refuse_few(genres, groups, protocol, n)
     test = _folder(protocol, n, seed, genres, groups)[0]
     rest = np.setdiff1d(np.arange(len(genres)), test)
     valid = rest[_folder(protocol, n - 1, seed, genres[rest], groups[rest])[0]]

@@ -15,7 +15,7 @@ from schemas.descriptors import NAMES
 
 NAME = "features"
 SAMPLE_RATE_HZ = 22_050
-FILENAME = re.compile(r"(?P<track>[a-z]+\.\d{5})(\.(?P<segment>\d+))?(\.(wav|au|mp3|flac))?")
+FILENAME = re.compile(r"(?P<track>[a-z]+\.\d{5})(\.(?P<segment>\d{1,4}))?(\.(wav|au|mp3|flac))?")
 """blues.00000.wav is a whole track, blues.00000.2.wav its third segment."""
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 FIRST_LINE = 2
@@ -29,6 +29,8 @@ def validate(table: pa.Table) -> None:
     """
     _check_columns(table.column_names)
     names = table["filename"].to_pylist()
+    if not names:
+        raise ContractError(f"table {NAME}: no rows")
     seen: dict[tuple[str, int], int] = {}
     genres: dict[str, str] = {}
     for line, (name, genre) in enumerate(zip(names, table["label"].to_pylist(), strict=True), FIRST_LINE):

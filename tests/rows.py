@@ -57,6 +57,7 @@ def shard(track_id: str = "a", segment: int = 0, **changes: Any) -> Row:
         "content_version": "v1",
         "front_end": "front1",
         "spectrogram": bytes([0, 128, 255]),
+        "descriptors": None,
     } | changes
 
 
@@ -75,6 +76,32 @@ def run(run_id: str = "run1", **changes: Any) -> Row:
         "code_version": "0.1.0",
         "audio_s": 31.5,
         "started_at": WHEN,
+        "finished_at": WHEN,
+    } | changes
+
+
+def trial(run_id: str = "run1", **changes: Any) -> Row:
+    return {
+        "run_id": run_id,
+        "profile": "sound",
+        "protocol": "artist",
+        "model": "knn",
+        "map": "none",
+        "features": "/music/features.csv",
+        "segment_accuracy": 0.5,
+        "track_accuracy": 0.6,
+        "macro_f1": 0.55,
+        "std": 0.03,
+        "ci_low": 0.45,
+        "ci_high": 0.55,
+        "n": 30,
+        "n_tracks": 10,
+        "split_digest": "0123456789abcdef",
+        "params": '[{"model__n_neighbors": 1}]',
+        "by_fold": [0.47, 0.53],
+        "per_genre": [("jazz", 0.5), ("rock", 0.7)],
+        "confusion": [[2, 3], [1, 4]],
+        "seconds": 1.5,
         "finished_at": WHEN,
     } | changes
 

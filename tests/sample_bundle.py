@@ -35,11 +35,11 @@ def figures(**changes: float) -> dict[str, float]:
     } | changes
 
 
-def sample(**changes: Any) -> Bundle:
+def sample(*, weights: bytes = b"the weights", onnx: bytes = b"the network", **changes: Any) -> Bundle:
     return Bundle.assemble(
         **{
             "name": "compact",
-            "model": {"model.onnx": b"the network", "weights.safetensors": b"the weights"},
+            "model": {"model.onnx": onnx, "weights.safetensors": weights},
             "front_end": SMALL,
             "taxonomy": Taxonomy(("jazz", "rock")),
             "calibration": Calibration(temperature=1.7, unknown_below=0.4321),

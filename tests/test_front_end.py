@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genre_batch.errors import ExitCode, UsageError
-from genre_batch.front_end import GTZAN_PUBLISHED, MEL, PRESETS, SEED_3S, SEED_10S, Denoise, FrontEnd, load
+from genre_batch.front_end import GTZAN_PUBLISHED, MEL, PRESETS, SEED_3S, SEED_10S, Denoise, Descriptors, FrontEnd, load
 
 DENOISE = Denoise(noise="first-seconds")
 DENOISED = dataclasses.replace(MEL, denoise=DENOISE)
@@ -84,10 +84,12 @@ def other(value: object) -> object:
 
 
 # With min_track_s below segment_s and all bands within the STFT, so that one step keeps it valid.
-BASE = dataclasses.replace(DENOISED, resize_to=None)
+BASE = dataclasses.replace(DENOISED, descriptors=Descriptors(), resize_to=None)
 
 
-@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(FrontEnd) if f.name not in ("denoise", "resize_to")])
+@pytest.mark.parametrize(
+    "name", [f.name for f in dataclasses.fields(FrontEnd) if f.name not in ("denoise", "descriptors", "resize_to")]
+)
 def test_the_digest_changes_with_any_parameter(name):
     changed = dataclasses.replace(BASE, **{name: other(getattr(BASE, name))})
     assert changed.digest != BASE.digest
@@ -97,6 +99,53 @@ def test_the_digest_changes_with_any_parameter(name):
 def test_the_digest_changes_with_any_parameter_of_denoise(name):
     denoise = dataclasses.replace(DENOISE, **{name: other(getattr(DENOISE, name))})
     assert dataclasses.replace(BASE, denoise=denoise).digest != BASE.digest
+
+
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Descriptors)])
+def test_the_digest_changes_with_any_parameter_of_descriptors(name):
+    step = 2 if name == "median_size" else 1
+    descriptors = dataclasses.replace(Descriptors(), **{name: getattr(Descriptors(), name) + step})
+    assert dataclasses.replace(BASE, descriptors=descriptors).digest != BASE.digest
+
+
+@pytest.mark.parametrize("size", [1, 30])
+def test_a_median_has_a_middle(size):
+    with pytest.raises(UsageError, match=f"median_size is {size}: it must be odd, and at least 3"):
+        Descriptors(median_size=size)
+
+
+def test_descriptors_come_from_a_file(tmp_path: Path):
+    (tmp_path / "mine.toml").write_text("spectrograms = false\n[descriptors]\nn_fft = 1024\n")
+    assert load(str(tmp_path / "mine.toml")) == dataclasses.replace(
+        MEL, name="mine", spectrograms=False, descriptors=Descriptors(n_fft=1024)
+    )
+    (tmp_path / "mine.toml").write_text("[descriptors]\nn_ftt = 1024\n")
+    with pytest.raises(UsageError, match="Descriptors has no parameter 'n_ftt': did you mean 'n_fft'"):
+        load(str(tmp_path / "mine.toml"))
+
+
+DESCRIBED = dataclasses.replace(MEL, descriptors=Descriptors())
+
+
+def test_what_computes_more_includes_what_computes_less():
+    assert MEL.includes(MEL)
+    assert DESCRIBED.includes(MEL)
+    assert DESCRIBED.includes(dataclasses.replace(DESCRIBED, spectrograms=False))
+    assert not MEL.includes(DESCRIBED)
+    assert not dataclasses.replace(DESCRIBED, spectrograms=False).includes(MEL)
+
+
+def test_a_front_end_includes_none_that_hears_otherwise():
+    assert not dataclasses.replace(MEL, segment_s=3.0).includes(MEL)
+    assert not dataclasses.replace(MEL, n_fft=1024).includes(MEL)
+    other = dataclasses.replace(MEL, spectrograms=False, descriptors=Descriptors(n_mels=64))
+    assert not DESCRIBED.includes(other)
+    assert not DESCRIBED.includes(dataclasses.replace(other, descriptors=Descriptors(), sample_rate_hz=44_100))
+
+
+def test_numbers_of_spectrograms_do_not_matter_to_descriptors():
+    other = dataclasses.replace(DESCRIBED, name="other", spectrograms=False, hop_length=100, fmin_hz=0.0)
+    assert DESCRIBED.includes(other)
 
 
 def test_the_digest_changes_with_what_may_be_none():
@@ -117,6 +166,7 @@ def test_the_digest_is_sixteen_hexadecimal_digits():
         ({"hop_length": 0}, "hops must be positive"),
         ({"scale": "linear", "n_bands": 1026}, "has only 1025 bins"),
         ({"min_track_s": 5.1}, "min_track_s is longer than a segment"),
+        ({"spectrograms": False}, "neither spectrograms nor descriptors"),
     ],
 )
 def test_impossible_parameters_are_refused(changes, said):

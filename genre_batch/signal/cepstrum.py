@@ -17,8 +17,8 @@ class Cepstrum:
     def __init__(self, n_frames: int, sample_rate_hz: int, n_mfcc: int, parameters: Descriptors) -> None:
         self.floor, self.top_db = np.float32(parameters.power_floor), np.float32(parameters.top_db)
         filters = mel.filters(sample_rate_hz, parameters.n_fft, parameters.n_mels, 0.0, None)
-        # Not sparse: the same matrix product as librosa's gives the same bits, which decide how long a steady sound's level
-        # stays the same, and with that whether it has onsets.
+        # Not sparse, though it would be faster: added up in librosa's order, the level of a steady sound wavers by the same last
+        # bits or not at all, and on these hangs whether it has a tempo.
         self._filters: Floats = filters.toarray().T
         self._cosines = _cosines(parameters.n_mels, n_mfcc)
         self.decibels: Floats = np.empty((n_frames, parameters.n_mels), np.float32)

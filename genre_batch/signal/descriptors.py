@@ -22,14 +22,14 @@ from genre_batch.signal.tempo import Tempo
 from genre_batch.signal.waveform import Waveform
 from schemas.descriptors import N_MFCC
 
-SHAPES_KEPT = 4
+SHAPES_KEPT = 3
 
 
 def describe(samples: Samples, sample_rate_hz: int, parameters: Descriptors) -> npt.NDArray[np.float64]:
     """[shape=(57,), float64] in the order of schemas.descriptors.NAMES; samples are mono and finite, full scale ±1.
 
     Raises ValueError for fewer samples than half an STFT window. Working memory is kept for the last few shapes of segment
-    (about 0.4 MB a second of audio each); threads take turns.
+    (about 2 MB a second of audio each); threads take turns.
     """
     if samples.ndim != 1 or len(samples) < parameters.n_fft // 2:
         raise ValueError(f"samples of shape {samples.shape}: one channel of at least {parameters.n_fft // 2} is needed")
@@ -52,7 +52,7 @@ class _Workspace:
         self.chroma = Chroma(n_frames, sample_rate_hz, p)
         self.cepstrum = Cepstrum(n_frames, sample_rate_hz, N_MFCC, p)
         self.tempo = Tempo(n_frames, sample_rate_hz, p)
-        self.frequencies: npt.NDArray[np.float64] = np.fft.rfftfreq(p.n_fft, 1 / sample_rate_hz)
+        self.frequencies = np.asarray(np.fft.rfftfreq(p.n_fft, 1 / sample_rate_hz), np.float64)
         self.series = np.empty((5, n_frames))
 
     def describe(self, samples: Samples) -> npt.NDArray[np.float64]:

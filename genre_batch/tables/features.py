@@ -34,7 +34,7 @@ class FeatureTable:
     @property
     def digest(self) -> str:
         """Sixteen hexadecimal digits of all that a model can learn from it."""
-        said = hashlib.sha256(self.values.tobytes())
+        said = hashlib.sha256(self.values.tobytes() + (b"" if self.length is None else self.length.tobytes()))
         for column in self.rows.itercolumns():
             said.update("\0".join(str(value) for value in column.to_pylist()).encode())
         return said.hexdigest()[:16]

@@ -130,9 +130,8 @@ def untrained_bundle(tmp_path: Path) -> str:
     import pyarrow as pa
 
     bundle = Bundle.assemble(
-        network="compact",
-        weights=export.weights(network),
-        onnx=export.to_onnx(network, MEL.spectrogram_shape),
+        name="compact",
+        model={"model.onnx": export.to_onnx(network, MEL.spectrogram_shape), "weights.safetensors": export.weights(network)},
         front_end=MEL,
         taxonomy=Taxonomy(GENRES),
         calibration=Calibration(1.0, 0.0),

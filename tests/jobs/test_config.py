@@ -184,7 +184,7 @@ def test_a_misspelt_flag_or_job(line: Line):
 
 
 def test_there_are_these_jobs():
-    names = ["build-shards", "demo", "evaluate", "inventory", "label-catalog", "query", "train-network"]
+    names = ["build-shards", "demo", "evaluate", "inventory", "label-catalog", "query", "train-network", "tune-baselines"]
     assert sorted(JOBS) == names
 
 

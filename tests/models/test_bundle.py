@@ -14,11 +14,12 @@ import pytest
 
 from genre_batch.errors import StoreUnreachable, UsageError
 from genre_batch.front_end import MEL, PRESETS, Denoise, FrontEnd
-from genre_batch.models.bundle import FILES, Bundle, load
+from genre_batch.models.bundle import Bundle, load
 from genre_batch.models.calibrate import Calibration
 from genre_batch.taxonomy import Taxonomy
 from tests.sample_bundle import SMALL, SPLIT, figures, sample
 
+FILES = ("weights.safetensors", "model.onnx", "split.parquet", "MODEL_CARD.md")
 ALL = (*FILES, "bundle.json", "BUNDLE_ID")
 
 
@@ -36,7 +37,7 @@ def test_it_comes_back_as_it_was_written(folder: Path):
     assert found.taxonomy == Taxonomy(("jazz", "rock"))
     assert found.calibration == Calibration(temperature=1.7, unknown_below=0.4321)
     assert found.split.equals(SPLIT)
-    assert found.facts["network"] == "compact"
+    assert found.facts["model"] == "compact"
     assert found.facts["metrics"]["test"]["track_accuracy"] == 0.5
     assert found.facts["provenance"]["seed"] == 3
     assert (found.files["weights.safetensors"], found.files["model.onnx"]) == (b"the weights", b"the network")
@@ -82,7 +83,7 @@ def test_nothing_in_it_is_to_be_unpickled(folder: Path):
     [
         {"weights": b"the weight"},
         {"onnx": b"another network"},
-        {"network": "other"},
+        {"name": "other"},
         {"front_end": dataclasses.replace(SMALL, top_db=60.0)},
         {"taxonomy": Taxonomy(("rock", "jazz"))},
         {"calibration": Calibration(temperature=1.7, unknown_below=0.4322)},
@@ -129,11 +130,28 @@ def test_files_of_two_bundles_do_not_mix(folder: Path, tmp_path: Path):
 
 
 def test_a_later_format_is_refused(folder: Path):
-    described = (folder / "bundle.json").read_bytes().replace(b'"format": 1', b'"format": 2')
-    (folder / "bundle.json").write_bytes(described)
-    (folder / "BUNDLE_ID").write_text(hashlib.sha256(described).hexdigest()[:16])
-    with pytest.raises(UsageError, match="has format 2; this version reads format 1"):
+    rewrite(folder, b'"format": 2', b'"format": 3')
+    with pytest.raises(UsageError, match="has format 3; this version reads format 2"):
         load(str(folder))
+
+
+def test_only_files_of_a_bundle_are_read(folder: Path):
+    rewrite(folder, b'"model.onnx":', b'"../model.onnx":')
+    with pytest.raises(UsageError, match=r"it names '\.\./model\.onnx', which no bundle holds"):
+        load(str(folder))
+
+
+def rewrite(folder: Path, old: bytes, new: bytes) -> None:
+    """Change bundle.json, and the id with it."""
+    described = (folder / "bundle.json").read_bytes()
+    assert old in described
+    (folder / "bundle.json").write_bytes(described.replace(old, new))
+    (folder / "BUNDLE_ID").write_text(hashlib.sha256(described.replace(old, new)).hexdigest()[:16])
+
+
+def test_a_network_is_served_by_onnx_and_a_baseline_by_skops():
+    assert sample().served == ("model.onnx", b"the network", SMALL)
+    assert sample(model={"model.skops": b"a pipeline"}).served == ("model.skops", b"a pipeline", SMALL)
 
 
 def test_no_bundle_at_all(tmp_path: Path):

@@ -60,7 +60,7 @@ def test_weights_of_another_shape_are_refused(trained: nn.Module):
 def test_onnx_says_what_torch_says(trained: nn.Module, bundle: Bundle, n: int):
     spectrograms = random(n, seed=n)
     expected = logits(trained, spectrograms)
-    found = scorer.of(bundle, "cpu")(spectrograms)
+    found = scorer.of(bundle, "cpu")(spectrograms, None)
     assert found.dtype == np.float32
     assert found.shape == (n, 2)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)

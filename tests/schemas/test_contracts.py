@@ -7,16 +7,17 @@ from types import ModuleType
 import pyarrow as pa
 import pytest
 
-from schemas import inventory, labels, rejects, runs, shards
+from schemas import inventory, labels, rejects, runs, shards, trials
 from schemas.contract import MAX_CASES, ContractError
 from tests import rows
-from tests.rows import Row, label, reject, run, shard, table
+from tests.rows import Row, label, reject, run, shard, table, trial
 
 GOOD: dict[ModuleType, list[Row]] = {
     labels: [label("a"), label("b", runner_up=None, genre="unknown", probabilities=[("rock", 1.0)], confidence=1.0)],
     rejects: [reject("a"), reject("b", bundle_id=None, detail="")],
     runs: [run("r1"), run("r2", listed=0, done=0, rejected=0, unchanged=0, not_audio=0, audio_s=0.0, bundle_id=None)],
-    shards: [shard("a", 0), shard("a", 1), shard("b", 0, artist=None)],
+    shards: [shard("a", 0), shard("a", 1, descriptors=[0.5] * 57), shard("b", 0, artist=None, spectrogram=None)],
+    trials: [trial("r1"), trial("r2", std=0.0, n=1, n_tracks=1, segment_accuracy=1.0)],
 }
 CONTRACTS = pytest.mark.parametrize("contract", GOOD, ids=lambda contract: contract.NAME)
 
@@ -99,7 +100,8 @@ def test_nulls_stand_only_where_they_may(contract: ModuleType, column: str):
         (labels, {"runner_up"}),
         (rejects, {"bundle_id"}),
         (runs, {"bundle_id"}),
-        (shards, {"artist"}),
+        (shards, {"artist", "spectrogram", "descriptors"}),
+        (trials, set()),
         (inventory, {"genre", "artist", "size", "modified_at", "etag"}),
     ],
     ids=lambda value: value.NAME if isinstance(value, ModuleType) else "",
@@ -110,7 +112,13 @@ def test_few_columns_may_hold_nulls(contract: ModuleType, names: set[str]):
 
 @pytest.mark.parametrize(
     ("contract", "key"),
-    [(labels, ["track_id"]), (rejects, ["track_id"]), (runs, ["run_id"]), (shards, ["track_id", "segment"])],
+    [
+        (labels, ["track_id"]),
+        (rejects, ["track_id"]),
+        (runs, ["run_id"]),
+        (shards, ["track_id", "segment"]),
+        (trials, ["run_id", "profile", "protocol", "model", "map"]),
+    ],
     ids=lambda value: value.NAME if isinstance(value, ModuleType) else "",
 )
 def test_a_key_stands_once(contract: ModuleType, key: list[str]):
@@ -155,6 +163,16 @@ SHARES = "probabilities that do not lie in 0..1 and sum to 1"
         (shards, shard("b", duration_s=0.0), "duration_s: "),
         (shards, shard("b", genre=""), "genre: "),
         (shards, shard(""), "track_id: "),
+        (shards, shard("b", descriptors=[0.5] * 56), "descriptors that are not 57"),
+        (shards, shard("b", descriptors=[]), "descriptors that are not 57"),
+        (shards, shard("b", descriptors=[0.5] * 56 + [NAN]), "descriptors that are not finite"),
+        (shards, shard("b", descriptors=[0.5] * 56 + [-INFINITE]), "descriptors that are not finite"),
+        (shards, shard("b", descriptors=[0.5] * 56 + [None]), "descriptors that are not finite"),
+        (trials, trial("b", segment_accuracy=1.1), "segment_accuracy: "),
+        (trials, trial("b", ci_low=-0.1), "ci_low: "),
+        (trials, trial("b", macro_f1=NAN), "macro_f1: "),
+        (trials, trial("b", std=-0.1), "std: "),
+        (trials, trial("b", n=0), "n: "),
     ],
 )
 def test_a_bad_row_among_good_ones_is_refused(contract: ModuleType, row: Row, said: str):
@@ -188,12 +206,19 @@ def test_codes_stay_what_they_are():
 def test_reading_a_schema_needs_little():
     code = """
 import sys
-from schemas import inventory, labels, rejects, runs, shards
+from schemas import descriptors, inventory, labels, rejects, runs, shards, trials
 print(sorted({name.split(".")[0] for name in sys.modules} & {"pandera", "pandas", "genre_batch", "jobs", "torch", "ray"}))
 """
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_the_rows_of_these_tests_have_every_column():
-    for contract, row in ((labels, label()), (rejects, reject()), (runs, run()), (shards, shard()), (inventory, rows.listed())):
+    for contract, row in (
+        (labels, label()),
+        (rejects, reject()),
+        (runs, run()),
+        (shards, shard()),
+        (trials, trial()),
+        (inventory, rows.listed()),
+    ):
         assert list(row) == contract.ARROW.names

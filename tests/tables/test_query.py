@@ -119,7 +119,7 @@ def test_only_the_tables_that_are_there(tmp_path: Path):
 
 
 def test_no_tables_at_all(tmp_path: Path):
-    with pytest.raises(UsageError, match=r"holds no tables \(labels, rejects, runs, shards\)"):
+    with pytest.raises(UsageError, match=r"holds no tables \(labels, rejects, runs, shards, trials\)"):
         query(str(tmp_path), "SELECT 1")
 
 

@@ -10,6 +10,9 @@ from genre_batch.models.baselines.select import shares
 
 TRUSTED = [
     "genre_batch.models.baselines.neural_net.NeuralNet",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.tree._tree.Tree",
 ]
 """Beyond what skops trusts by itself: scikit-learn's estimators and numpy's arrays."""
 
