@@ -158,7 +158,8 @@ class FrontEnd:
     @property
     def digest(self) -> str:
         """Sixteen hexadecimal digits that change with any parameter."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+        values = {key: value for key, value in dataclasses.asdict(self).items() if (key, value) not in _AS_EVER}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
@@ -184,6 +185,9 @@ class FrontEnd:
         except TypeError as error:
             raise UsageError(f"a front end needs more: {error}") from error
 
+
+_AS_EVER = (("spectrograms", True), ("descriptors", None))
+"""Parameters that came later, where they change nothing: they must not change a digest either, or tables would be done again."""
 
 _OF_SPECTROGRAMS = (
     *("n_fft", "hop_length", "frame_offset", "scale", "n_bands", "fmin_hz", "fmax_hz", "reference", "power_floor", "top_db"),

@@ -153,6 +153,13 @@ def test_the_digest_changes_with_what_may_be_none():
     assert len({variant.digest for variant in variants}) == 3
 
 
+def test_the_digests_of_presets_stay_what_they_are():
+    """Tables and bundles of earlier versions name them."""
+    known = {"mel": "e2841e55f0221611", "gtzan-published": "1648500beb181aae"}
+    known |= {"seed-10s": "1f22665971b3934e", "seed-3s": "d0d8da4b1d5db1cb"}
+    assert {name: preset.digest for name, preset in PRESETS.items()} == known
+
+
 def test_the_digest_is_sixteen_hexadecimal_digits():
     assert all(len(f.digest) == 16 and int(f.digest, 16) >= 0 for f in PRESETS.values())
     assert len({f.digest for f in PRESETS.values()}) == len(PRESETS)

@@ -28,7 +28,8 @@ LOAD, PAIR, MINIMUM, MAXIMUM, BOTH, STORE = range(6)
 def rows(source: Floats, size: int, out: Floats, work: Floats) -> None:
     """The median of `size` (odd, at least 3) neighbouring rows around each row of `source` into `out`; past the ends reflected.
 
-    The same bits as scipy.ndimage.median_filter(source, (size, 1), mode="reflect"). `source` and `out` are float32 matrices
+    The same bits as scipy.ndimage.median_filter(source, (size, 1), mode="reflect"), wherever that has its own right: with
+    fewer rows than an eighth of `size`, scipy 1.17 reads before the array. `source` and `out` are float32 matrices
     of one shape without NaN; `work` is buffer(size).
     """
     n_lanes = source.shape[1]

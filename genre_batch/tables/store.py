@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, QueryBuilder
 from deltalake.transaction import AddAction
 
-from genre_batch.errors import ContractViolated
+from genre_batch.errors import ContractViolated, UsageError
 from genre_batch.front_end import FrontEnd
 from genre_batch.tables import storage
 from genre_batch.tables.delta import open_table, reaching
@@ -57,10 +57,10 @@ def _select(table: DeltaTable, columns: Sequence[str], where: str | None = None)
 
 
 def create(url: str, name: str, schema: pa.Schema, properties: dict[str, str] | None = None) -> DeltaTable:
-    """The table, made empty if it is not there."""
+    """The table, made empty if it is not there. Raises UsageError for one of an older version that lacks a column."""
     place = storage.join(storage.normal(url), name)
     with reaching(place):
-        return DeltaTable.create(
+        table = DeltaTable.create(
             place,
             schema=schema,
             mode="ignore",
@@ -68,6 +68,10 @@ def create(url: str, name: str, schema: pa.Schema, properties: dict[str, str] | 
             raise_if_key_not_exists=False,
             storage_options=storage.delta_options(),
         )
+    missing = sorted(set(schema.names) - {field.name for field in table.schema().fields})
+    if missing:
+        raise UsageError(f"{place} was made by an older version, without {', '.join(missing)}: write to another place")
+    return table
 
 
 def front_end(table: DeltaTable) -> FrontEnd:

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from genre_batch.errors import ContractViolated, StoreUnreachable, TablesHeld
+from genre_batch.errors import ContractViolated, StoreUnreachable, TablesHeld, UsageError
 from genre_batch.tables import delta, storage, store
 from genre_batch.tables.store import Receipt
-from schemas import labels, rejects, runs, shards
-from tests.rows import WHEN, Row, label, reject, run, shard, table
+from schemas import labels, rejects, runs, shards, trials
+from tests.rows import WHEN, Row, label, reject, run, shard, table, trial
 
 ODD = ["it's", 'a"b', "a\\b", "'); DROP TABLE rows; --", "ü 音", "two\nlines", "50%", "a''b", " ", "${x}", "x\ty"]
 
@@ -59,6 +59,19 @@ def test_a_table_that_is_not_there_has_no_rows(tables: str):
     assert found.num_rows == 0
     assert found.schema == pa.schema([labels.ARROW.field("confidence"), labels.ARROW.field("track_id")])
     assert delta.open_table(tables, "labels") is None
+
+
+def test_a_table_of_an_older_version_is_not_written_to(tables: str):
+    older = shards.ARROW.remove(shards.ARROW.get_field_index("descriptors"))
+    store.create(tables, "shards", older)
+    with pytest.raises(UsageError, match="shards was made by an older version, without descriptors: write to another place"):
+        publish(tables, shards, shard("a"), replaced=[])
+
+
+def test_rows_of_another_table_are_replaced_by_its_own_key(tables: str):
+    publish(tables, trials, trial("r1"), trial("r1", model="svm"), trial("it's", n=7), replaced=[])
+    publish(tables, trials, trial("r1", n=5), replaced=["r1"])
+    assert held(tables, trials, "run_id", "model", "n") == [("it's", "knn", 7), ("r1", "knn", 5)]
 
 
 def test_a_part_is_no_part_of_the_table_until_it_is_committed(tables: str):
