@@ -39,7 +39,7 @@ def tune_baselines(
     table = _read(table_url, shards_url, artists)
     out = storage.normal(out)
     rows = trials.try_all(table, _cells(asked, table, seed), out, seed=seed)
-    text = grid.as_markdown(rows, table.source.rsplit("/", 1)[1], seed)
+    text = grid.as_markdown(rows, table.source.rsplit("/", 1)[1], seed=seed, with_deck=table_url is not None)
     for name, data in (("grid.csv", grid.as_csv(rows).encode()), ("grid.md", text.encode()), ("grid.png", grid.picture(rows))):
         storage.write_bytes(storage.join(out, name), data)
     best = best_baseline.choose(rows)

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,16 +38,17 @@ def as_csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def as_markdown(rows: Sequence[Row], source: str, seed: int) -> str:
-    """One paragraph for who decides, then a table for each profile and protocol, the original's figures in brackets."""
+def as_markdown(rows: Sequence[Row], source: str, *, seed: int, with_deck: bool) -> str:
+    """One paragraph for who decides, then a table for each profile and protocol; with_deck: the original's figures in brackets."""
     lines = [f"# Baselines on {source}", "", *_summary(rows)]
     for profile in _there(rows, "profile", Profile):
         for protocol in _there(rows, "protocol", Protocol):
-            lines += _section([row for row in rows if (row["profile"], row["protocol"]) == (profile, protocol)])
+            lines += _section([row for row in rows if (row["profile"], row["protocol"]) == (profile, protocol)], with_deck)
+    deck = ", then in brackets what the original project's slides say (segments of 3 s, split at random)" if with_deck else ""
     lines += [
-        "Each figure: share of segments that are right ± deviation between five folds (five seeds where the protocol has one split), then",
-        "in brackets what the original project's slides say: segments of 3 s, split at random. Track accuracy, macro-F1, the interval of",
-        f"the bootstrap over tracks and the parameters chosen are in `grid.csv` and in the table `trials`. Seed {seed}.",
+        f"Each figure: share of segments that are right ± deviation between five folds (or seeds, where the protocol has one split){deck}.",
+        "Track accuracy, macro-F1, the interval of the bootstrap over tracks and the parameters chosen are in `grid.csv` and in the table",
+        f"`trials`. Seed {seed}.",
         "",
     ]
     return "\n".join(lines)
@@ -123,7 +123,7 @@ def _summary(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _section(rows: Sequence[Row]) -> list[str]:
+def _section(rows: Sequence[Row], with_deck: bool) -> list[str]:
     first = rows[0]
     protocol = Protocol(first["protocol"])
     maps, models = _there(rows, "map", Map), _there(rows, "model", Model)
@@ -138,7 +138,7 @@ def _section(rows: Sequence[Row]) -> list[str]:
         f"| --- |{' --- |' * len(maps)}",
     ]
     for model in models:
-        figures = [_cell(cells[model, chosen], DECK[model, chosen]) for chosen in maps]
+        figures = [_cell(cells[model, chosen]) + (f" [{DECK[model, chosen]:.3f}]" if with_deck else "") for chosen in maps]
         lines.append(f"| {model.replace('_', ' ')} | {' | '.join(figures)} |")
     top = best(rows, protocol)
     assert top is not None
@@ -152,10 +152,5 @@ def _section(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _cell(row: Row, deck: float) -> str:
-    return f"{row['segment_accuracy']:.3f} ± {row['std']:.3f} [{deck:.3f}]"
-
-
-def params_of(row: Row) -> list[dict[str, Any]]:
-    """What was chosen in each fold or seed."""
-    return list(json.loads(row["params"]))
+def _cell(row: Row) -> str:
+    return f"{row['segment_accuracy']:.3f} ± {row['std']:.3f}"

@@ -245,9 +245,11 @@ def recording(track: str) -> np.ndarray:
 
 
 @real
-@pytest.mark.parametrize("genre", RECIPES)
-@pytest.mark.parametrize("length", ["3 s", "10 s", "30 s"])
-def test_real_recordings_are_librosas(genre, length):
+@pytest.mark.parametrize(
+    ("length", "genre"),
+    [(length, genre) for length in ("3 s", "10 s") for genre in RECIPES] + [("30 s", "classical"), ("30 s", "hiphop")],
+)
+def test_real_recordings_are_librosas(length, genre):
     """One of each genre; when this was written all 96 were compared at three lengths, with the same outcome."""
     n = LENGTHS[length]
     samples = recording(sorted((GTZAN / "audio" / genre).glob("*.flac"))[3].stem)

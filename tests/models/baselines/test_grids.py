@@ -1,10 +1,12 @@
 """The original's grids and fixed values to the letter, and every pipeline learns."""
 
+from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Perceptron, RidgeClassifier
@@ -117,12 +119,22 @@ def test_what_is_tried_can_be_set(profile: Profile, model: Model, chosen: Map):
         assert {name: found.get_params()[name] for name in params} == params
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """For networks so small, more only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def three_genres(n: int = 20, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Six descriptors between 0 and 1, as the original's scaler leaves them; three of them tell the genres apart."""
     y = np.repeat(np.arange(3), n)
     return np.random.default_rng(seed).uniform(0, 0.4, (3 * n, 6)) + 0.6 * np.eye(3, 6)[y], y
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize(("profile", "model", "chosen"), ALL)
 def test_every_pipeline_learns(profile: Profile, model: Model, chosen: Map):
     x, y = three_genres()
