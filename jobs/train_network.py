@@ -13,7 +13,9 @@ def train_network(
     shards: options.Shards,
     bundle: options.Bundle,
     network: Annotated[str, typer.Option(help="Which network.")] = "compact",
-    split: Annotated[Protocol, typer.Option(help="Who stands on one side only: an artist, or just a track.")] = Protocol.ARTIST,
+    split: Annotated[
+        Protocol, typer.Option(help="Who stands on one side only; fault-filtered: GTZAN's lists.")
+    ] = Protocol.ARTIST,
     epochs: Annotated[int, typer.Option(min=1)] = 40,
     patience: Annotated[int, typer.Option(help="Stop after so many epochs without a better validation loss.", min=1)] = 8,
     batch_size: Annotated[int, typer.Option(min=2)] = 32,

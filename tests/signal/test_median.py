@@ -56,15 +56,6 @@ def test_network_finds_the_median_of_every_order_of_two_values(size):
         np.testing.assert_array_equal(filtered(source, size), by_definition(source, size))
 
 
-def test_windows_share_most_of_the_work():
-    """About a tenth of what sorting every window by itself would take."""
-    steps, _ = median.program(31)
-    windows = np.count_nonzero(steps[:, 0] == median.STORE)
-    exchanges = np.count_nonzero(np.isin(steps[:, 0], [median.PAIR, median.MINIMUM, median.MAXIMUM, median.BOTH]))
-    assert windows == 16
-    assert exchanges / windows < 19
-
-
 def test_source_is_left_alone():
     source = np.random.default_rng(5).random((40, 30), dtype=np.float32)
     before = source.copy()

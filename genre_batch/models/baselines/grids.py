@@ -56,15 +56,15 @@ def grids(profile: Profile, model: Model, chosen: Map) -> tuple[Grid, list[Grid]
 
 
 def pipeline(profile: Profile, model: Model, chosen: Map, *, n_rows: int, seed: int) -> Pipeline:
-    """An unfitted baseline for `n_rows` rows. Under `seed` it expects columns that are scaled already, and `seed` is the original's."""
+    """An unfitted baseline for `n_rows` rows. The original has columns that are scaled already, and 42 for `seed`."""
     mapped = maps.build(profile, chosen, n_rows, seed)
     if profile is Profile.SEED:
-        return Pipeline([("map", mapped), ("model", _seed_model(model))])
+        return Pipeline([("map", mapped), ("model", _seed_model(model, seed))])
     rescale = StandardScaler() if chosen is not Map.NONE else "passthrough"
     return Pipeline([("scale", StandardScaler()), ("map", mapped), ("rescale", rescale), ("model", _sound_model(model, seed))])
 
 
-def _seed_model(model: Model) -> Any:
+def _seed_model(model: Model, seed: int) -> Any:
     match model:
         case Model.LOGISTIC_REGRESSION:
             return LogisticRegression(max_iter=2000)
@@ -75,15 +75,13 @@ def _seed_model(model: Model) -> Any:
         case Model.RIDGE:
             return RidgeClassifier()
         case Model.DECISION_TREE:
-            return DecisionTreeClassifier(random_state=maps.SEED_STATE)
+            return DecisionTreeClassifier(random_state=seed)
         case Model.RANDOM_FOREST:
-            return RandomForestClassifier(random_state=maps.SEED_STATE)
+            return RandomForestClassifier(random_state=seed)
         case Model.KNN:
             return KNeighborsClassifier()
         case Model.NEURAL_NET:
-            return NeuralNet(
-                "plateau", epochs=30, batch_size=32, learning_rate=1e-3, weight_decay=1e-5, random_state=maps.SEED_STATE
-            )
+            return NeuralNet("plateau", epochs=30, batch_size=32, learning_rate=1e-3, weight_decay=1e-5, random_state=seed)
 
 
 def _sound_model(model: Model, seed: int) -> Any:

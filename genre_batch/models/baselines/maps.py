@@ -18,9 +18,6 @@ KEPT_VARIANCE = 0.95
 N_CENTRES = 200
 """Of k-means, as the original had, and landmarks of the Nyström approximation (Williams and Seeger 2001)."""
 
-SEED_STATE = 42
-"""The one random state of the original project."""
-
 
 class Centres(TransformerMixin, BaseEstimator):
     """exp(-beta ‖x - c‖²) for the centres c of k-means: the first layer of an RBF network (Broomhead and Lowe 1988).
@@ -50,7 +47,7 @@ def build(profile: Profile, chosen: Map, n_rows: int, seed: int) -> Any:
         case Map.PCA:
             return PCA(n_components=KEPT_VARIANCE)
         case Map.RBF if profile is Profile.SEED:
-            return Centres(min(N_CENTRES, n_rows), random_state=SEED_STATE)
+            return Centres(min(N_CENTRES, n_rows), random_state=seed)
         case Map.RBF:
             return Nystroem(n_components=min(N_CENTRES, n_rows), random_state=seed)
         case Map.POLYNOMIAL:
