@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from scipy.stats import spearmanr
 
 from genre_batch.choices import Map, Model, Profile, Protocol
 from genre_batch.evaluation.deck import DECK
@@ -149,6 +150,10 @@ def _section(rows: Sequence[Row], with_deck: bool) -> list[str]:
         f"{top['segment_accuracy']:.3f} (95 % interval {low} to {high}).",
         "",
     ]
+    if with_deck and len(rows) > 2:
+        ours = [row["segment_accuracy"] for row in rows]
+        agreement = spearmanr(ours, [DECK[row["model"], row["map"]] for row in rows]).statistic
+        lines += [f"Rank correlation with the slides (Spearman, {len(rows)} cells): {agreement:.2f}.", ""]
     return lines
 
 

@@ -65,7 +65,13 @@ def meaningless(n_tracks: int = 60, n_segments: int = 3) -> FeatureTable:
     return table(values, genres, n_segments=n_segments)
 
 
-def cell(model: Model = Model.RIDGE, *, profile=Profile.SOUND, protocol=Protocol.TRACK, chosen=Map.NONE) -> Cell:
+def cell(
+    model: Model = Model.RIDGE,
+    *,
+    profile: Profile = Profile.SOUND,
+    protocol: Protocol = Protocol.TRACK,
+    chosen: Map = Map.NONE,
+) -> Cell:
     return Cell(profile, protocol, model, chosen)
 
 
@@ -212,7 +218,7 @@ def test_the_original_scaled_by_the_least_and_greatest_of_all_rows():
 
 def test_a_sound_baseline_has_the_descriptors_and_no_length():
     music = easy(spread=3.0)
-    longer = dataclasses.replace(music, length=np.repeat(baselines.classes(music, THREE), 1) * 1000.0)
+    longer = dataclasses.replace(music, length=1000.0 * baselines.classes(music, THREE))
     assert baselines.inputs(Profile.SOUND, longer) is longer.values
     plain, told = (judge(cell(Model.KNN), each, seed=0) for each in (music, longer))
     assert told.figures == plain.figures
@@ -245,13 +251,14 @@ def gtzan() -> FeatureTable:
     return dataclasses.replace(found, rows=rows)
 
 
-def test_one_list_is_judged_with_five_seeds(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("profile", Profile)
+def test_one_list_is_judged_with_five_seeds(profile: Profile, monkeypatch: pytest.MonkeyPatch):
     seeds: list[int] = []
     pipeline = grids.pipeline
     monkeypatch.setattr(grids, "pipeline", lambda *args, seed, **rest: seeds.append(seed) or pipeline(*args, seed=seed, **rest))
     music = gtzan()
     (fold,) = splits.folds(music.rows, Protocol.FAULT_FILTERED, seed=0)
-    found = judge(cell(Model.DECISION_TREE, protocol=Protocol.FAULT_FILTERED), music, seed=7)
+    found = judge(cell(Model.DECISION_TREE, profile=profile, protocol=Protocol.FAULT_FILTERED), music, seed=7)
     assert seeds == [7, 8, 9, 10, 11]
     assert all(np.array_equal(each.rows, fold.test) for each in found.folds)
     assert len(found.folds) == len(found.figures["by_fold"]) == 5

@@ -73,6 +73,14 @@ def test_each_table_stands_under_its_protocol_with_the_original_beside_it():
     assert best in lines[artist:]
 
 
+def test_the_ranking_is_held_against_the_slides():
+    falling = [cell("random", model, accuracy, 0.5) for model, accuracy in (("knn", 0.9), ("svm", 0.8), ("ridge", 0.7))]
+    rising = [row | {"protocol": "artist", "segment_accuracy": 1 - row["segment_accuracy"]} for row in falling]
+    text = grid.as_markdown([*falling, *rising], "features.csv", seed=7, with_deck=True)
+    assert "Rank correlation with the slides (Spearman, 3 cells): 1.00." in text
+    assert "Rank correlation with the slides (Spearman, 3 cells): -1.00." in text
+
+
 def test_a_library_of_ones_own_is_not_held_against_the_original():
     text = grid.as_markdown(ROWS, "shards", seed=7, with_deck=False)
     assert "| knn | 0.910 ± 0.030 |" in text

@@ -72,7 +72,7 @@ def test_pca_keeps_95_percent_of_the_variance(profile: Profile):
 
 
 def test_rbf_of_the_original_is_200_centres_of_its_random_state():
-    built = maps.build(Profile.SEED, Map.RBF, 6_993, 7)
+    built = maps.build(Profile.SEED, Map.RBF, 6_993, 42)
     assert isinstance(built, Centres)
     assert built.get_params() == {"n_centres": 200, "beta": 0.025, "random_state": 42}
 

@@ -1,5 +1,6 @@
 """Parameters are chosen by rows that were not learnt from, and nothing before the model sees those rows either."""
 
+from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from genre_batch.choices import Map, Model, Profile
 from genre_batch.models.baselines import grids, select
@@ -93,6 +95,13 @@ class Witness(TransformerMixin, BaseEstimator):
     def transform(self, x: np.ndarray) -> np.ndarray:
         self.seen.append(x[:, 0].tolist())
         return self.gamma * x
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """As a Ray task with one CPU works; for tables so small, more threads only wait for each other."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from skops import io as skops
+from threadpoolctl import threadpool_limits
 
 from genre_batch.choices import Map, Model, Profile
 from genre_batch.errors import UsageError
@@ -30,10 +31,11 @@ QUICK = {Model.RANDOM_FOREST: {"model__n_estimators": 5}, Model.NEURAL_NET: {"mo
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """For networks so small, more only wait for each other."""
+    """As a Ray task with one CPU works; for tables so small, more threads only wait for each other."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    with threadpool_limits(1):
+        yield
     torch.set_num_threads(before)
 
 
