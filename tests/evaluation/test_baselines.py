@@ -258,7 +258,7 @@ def test_one_list_is_judged_with_five_seeds(profile: Profile, monkeypatch: pytes
     monkeypatch.setattr(grids, "pipeline", lambda *args, seed, **rest: seeds.append(seed) or pipeline(*args, seed=seed, **rest))
     music = gtzan()
     (fold,) = splits.folds(music.rows, Protocol.FAULT_FILTERED, seed=0)
-    found = judge(cell(Model.DECISION_TREE, profile=profile, protocol=Protocol.FAULT_FILTERED), music, seed=7)
+    found = judge(cell(Model.DECISION_TREE, profile=profile, protocol=Protocol.FAULT_FILTERED, chosen=Map.RBF), music, seed=7)
     assert seeds == [7, 8, 9, 10, 11]
     assert all(np.array_equal(each.rows, fold.test) for each in found.folds)
     assert len(found.folds) == len(found.figures["by_fold"]) == 5

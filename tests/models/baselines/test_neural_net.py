@@ -174,6 +174,17 @@ def test_the_rate_halves_when_validation_stalls_for_four_epochs(epochs: int, rat
     assert adam[0].param_groups[0]["weight_decay"] == 1e-5
 
 
+@pytest.mark.parametrize(("step", "rate"), [(0.01, 1e-3), (-0.01, 2.5e-4)])
+def test_the_rate_stays_while_validation_improves(
+    step: float, rate: float, adam: list[torch.optim.Optimizer], monkeypatch: pytest.MonkeyPatch
+):
+    heard = iter(0.5 + step * np.arange(9))
+    monkeypatch.setattr(training, "_accuracy", lambda *_: next(heard))
+    x, y = genres(10)
+    NeuralNet(**PLATEAU, epochs=9).fit(x, y, valid=(x, y))
+    assert adam[0].param_groups[0]["lr"] == pytest.approx(rate)
+
+
 def test_without_validation_rows_the_rate_stays(adam: list[torch.optim.Optimizer]):
     x, y = genres(10)
     NeuralNet(**PLATEAU, epochs=9).fit(x, y)
