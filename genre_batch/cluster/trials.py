@@ -14,7 +14,7 @@ from ray import tune
 import genre_batch
 from genre_batch import progress
 from genre_batch.choices import Map, Model, Profile, Protocol
-from genre_batch.cluster import session, tally
+from genre_batch.cluster import tally
 from genre_batch.errors import job_error_behind
 from genre_batch.evaluation import baselines
 from genre_batch.evaluation.baselines import Cell
@@ -32,7 +32,7 @@ Row = dict[str, Any]
 def try_all(table: FeatureTable, tried: list[Cell], out: str, *, seed: int) -> list[Row]:
     """Judge each cell in a trial of its own; publish the rows in table `trials` at `out`, and return them in the order of the enums.
 
-    Killed and called again it goes on: trials that were finished are not run again. Raises JobError.
+    Killed and called again it goes on: trials that were finished are not run again. Within a session. Raises JobError.
     """
     run_id = _run_id(table, tried, seed)
     rows = sorted((_row(found, table, run_id) for found in _outcomes(table, tried, out, run_id, seed)), key=_place)
@@ -53,8 +53,7 @@ def _outcomes(table: FeatureTable, tried: list[Cell], out: str, run_id: str, see
     if len(open_cells) < len(tried):
         progress.say(f"going on with {run_id}: {len(tried) - len(open_cells)} of {len(tried)} trials are finished")
     if open_cells:
-        with session.session():
-            _run(table, {cell: stored[cell] for cell in open_cells}, storage.join(out, "tune", run_id), seed)
+        _run(table, {cell: stored[cell] for cell in open_cells}, storage.join(out, "tune", run_id), seed)
     return [json.loads(storage.read_bytes(stored[cell])) | asdict(cell) for cell in tried]
 
 

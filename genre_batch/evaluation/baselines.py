@@ -79,8 +79,9 @@ def fitted(
     else:
         rows = fold.train
         inner = splits.inner_folds(table.rows, cell.protocol, rows, INNER_FOLDS, seed=seed)
-    baseline = grids.pipeline(cell.profile, cell.model, cell.map, n_rows=min(len(fit) for fit, _ in inner), seed=seed)
-    tried = grids.grids(cell.profile, cell.model, cell.map)
+    n_rows = min(len(fit) for fit, _ in inner)
+    baseline = grids.pipeline(cell.profile, cell.model, cell.map, n_rows=n_rows, seed=seed)
+    tried = grids.grids(cell.profile, cell.model, cell.map, n_rows=n_rows)
     chosen = select.choose(baseline, tried, x[rows], labels[rows], inner)
     if cell.profile is Profile.SEED:
         return select.fit_watched(baseline, chosen.params, x[rows], labels[rows], *inner[0]), chosen.params

@@ -65,6 +65,8 @@ def read_published(url: str, artists: str | None) -> FeatureTable:
     segment_s = WHOLE_TRACK_S / segments_a_track
     if length is not None:
         segment_s = round(float(np.median(length)) / features.SAMPLE_RATE_HZ)
+    if segment_s < 1:
+        raise UsageError(f"{url}: segments of {segment_s:g} s are too short to describe")
     return ordered(FeatureTable(url, rows, values, length, published_front_end(segment_s)))
 
 
@@ -93,9 +95,7 @@ def ordered(table: FeatureTable) -> FeatureTable:
 
 
 def published_front_end(segment_s: float) -> FrontEnd:
-    """What computes the values of a published table with segments of such a length. Raises UsageError for one below 1 s."""
-    if segment_s < 1:
-        raise UsageError(f"segments of {segment_s:g} s are too short to describe")
+    """What computes the values of a published table with segments of such a length."""
     return dataclasses.replace(
         MEL,
         name=f"gtzan-descriptors-{segment_s:g}s",

@@ -11,7 +11,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from genre_batch.choices import Layout
-from genre_batch.errors import UsageError
+from genre_batch.errors import Missing, UsageError
 from genre_batch.tables import storage
 from schemas import inventory
 
@@ -80,9 +80,10 @@ def is_audio(name: str) -> bool:
 
 def read_table(url: str) -> pa.Table:
     """A CSV or Parquet file. Raises UsageError if it is neither."""
-    data = pa.BufferReader(storage.read_bytes(url)) if storage.exists(url) else None
-    if data is None:
-        raise UsageError(f"{url} does not exist")
+    try:
+        data = pa.BufferReader(storage.read_bytes(url))
+    except Missing as error:
+        raise UsageError(f"{url} does not exist, or is a folder") from error
     try:
         table = pq.read_table(data) if url.endswith(".parquet") else _read_csv(data)
     except (pa.ArrowInvalid, ValueError) as error:

@@ -9,11 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from genre_batch.errors import ContractViolated, UsageError
-from genre_batch.front_end import MEL, Descriptors
-from genre_batch.tables import features
+from genre_batch.front_end import MEL, Descriptors, FrontEnd
+from genre_batch.tables import features, store
 from genre_batch.tables.features import FeatureTable, read_published
+from schemas import shards
 from schemas.descriptors import NAMES
 from tests.conftest import SHARED
+from tests.rows import shard, table
 
 # As in the published table of 30 s, and as in the one of 10 s.
 ORDERS = {
@@ -124,7 +126,7 @@ def test_the_front_end_describes_and_draws_nothing():
 
 
 def test_segments_below_a_second_are_refused(tmp_path: Path):
-    with pytest.raises(UsageError, match=r"^segments of 0\.75 s are too short to describe$"):
+    with pytest.raises(UsageError, match=r"features\.csv: segments of 0\.75 s are too short to describe$"):
         read_published(write(tmp_path, without_length([row("pop.00001.39.wav", 1)])), None)
     assert features.published_front_end(1).segment_s == 1.0
 
@@ -276,3 +278,43 @@ def test_the_published_table_of_thirty_seconds():
     assert found.rows["genre"].value_counts().field("counts").to_pylist() == [100] * 10
     assert found.length is not None
     assert (found.length.min(), found.length.max()) == (660_000, 675_808)
+
+
+DESCRIBED = dataclasses.replace(MEL, descriptors=Descriptors())
+
+
+def shards_with(url: str, front_end: FrontEnd, *rows: dict[str, object]) -> str:
+    store.create(url, "shards", shards.ARROW, {store.FRONT_END_PROPERTY: front_end.to_json()})
+    if rows:
+        store.commit(url, shards, [store.write_part(url, shards, table(shards, *rows))], replaced=[], run_id="run1")
+    return url
+
+
+def test_shards_become_a_table_in_order(tmp_path: Path):
+    values = [[float(i + n) for i in range(57)] for n in range(3)]
+    url = shards_with(
+        str(tmp_path),
+        DESCRIBED,
+        shard("b", 0, descriptors=values[2], artist=None),
+        shard("a", 1, descriptors=values[1], genre="jazz"),
+        shard("a", 0, descriptors=values[0], genre="jazz"),
+    )
+    found = features.read_shards(url)
+    assert found.rows.to_pylist() == [
+        {"track_id": "a", "segment": 0, "genre": "jazz", "artist": "Ada"},
+        {"track_id": "a", "segment": 1, "genre": "jazz", "artist": "Ada"},
+        {"track_id": "b", "segment": 0, "genre": "rock", "artist": None},
+    ]
+    assert found.values.tolist() == values
+    assert found.length is None
+    assert found.front_end == dataclasses.replace(DESCRIBED, spectrograms=False)
+    assert DESCRIBED.includes(found.front_end)
+
+
+def test_shards_without_descriptors_are_refused(tmp_path: Path):
+    with pytest.raises(UsageError, match="holds no shards: make them with build-shards --descriptors"):
+        features.read_shards(str(tmp_path / "none"))
+    with pytest.raises(UsageError, match="hold no descriptors: build others with build-shards --descriptors"):
+        features.read_shards(shards_with(str(tmp_path / "plain"), MEL, shard("a")))
+    with pytest.raises(UsageError, match="are empty: see the table rejects"):
+        features.read_shards(shards_with(str(tmp_path / "empty"), DESCRIBED))

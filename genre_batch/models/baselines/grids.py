@@ -48,11 +48,13 @@ _WIDTHS: Grid = {"map__gamma": [0.001, 0.003, 0.01]}
 """Of the Nyström approximation; 57 standardised descriptors lie some 114 apart, squared."""
 
 
-def grids(profile: Profile, model: Model, chosen: Map) -> tuple[Grid, list[Grid]]:
-    """What is tried of the map, and of the model."""
-    if profile is Profile.SEED:
-        return {}, _SEED[model]
-    return _WIDTHS if chosen is Map.RBF else {}, _SOUND[model]
+def grids(profile: Profile, model: Model, chosen: Map, *, n_rows: int) -> tuple[Grid, list[Grid]]:
+    """What is tried of the map, and of the model; no more neighbours than the `n_rows` it is fitted on."""
+    of_model = [dict(grid) for grid in (_SEED if profile is Profile.SEED else _SOUND)[model]]
+    for grid in of_model:
+        if "model__n_neighbors" in grid:
+            grid["model__n_neighbors"] = [k for k in grid["model__n_neighbors"] if k <= n_rows]
+    return _WIDTHS if profile is Profile.SOUND and chosen is Map.RBF else {}, of_model
 
 
 def pipeline(profile: Profile, model: Model, chosen: Map, *, n_rows: int, seed: int) -> Pipeline:
@@ -89,7 +91,8 @@ def _sound_model(model: Model, seed: int) -> Any:
         case Model.LOGISTIC_REGRESSION:
             return LogisticRegression(max_iter=500, tol=1e-3)
         case Model.SVM:
-            return SVC()
+            # Otherwise the label goes by votes of pairs, whose ties the first genre wins, and differs from the largest share.
+            return SVC(break_ties=True)
         case Model.PERCEPTRON:
             return Perceptron(penalty="l2", random_state=seed)
         case Model.RIDGE:

@@ -36,7 +36,10 @@ class NeuralNet(ClassifierMixin, BaseEstimator):
         from genre_batch.models.baselines.training import train
 
         self.classes_, targets = np.unique(y, return_inverse=True)
-        watched = None if valid is None else (valid[0], np.searchsorted(self.classes_, valid[1]))
+        watched = None
+        if valid is not None:
+            known = np.isin(valid[1], self.classes_)
+            watched = valid[0][known], np.searchsorted(self.classes_, valid[1][known])
         self.weights_, self.biases_ = train(self, x, targets, HIDDEN, watched)
         return self
 

@@ -1,7 +1,8 @@
 """Choosing a baseline's parameters on rows that it is not judged on, and fitting it."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,14 +22,24 @@ Split = tuple[Ints, Ints]
 """Rows to fit on, rows to judge on."""
 
 
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """What has not converged is judged like any other, and loses if that matters."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
+
+
 @dataclass(frozen=True)
 class Chosen:
-    """The parameters with the best mean accuracy over the inner splits, the first of equals; `accuracy` is that mean."""
+    """The parameters with the best mean accuracy over the inner splits, the first of equals; `accuracy` is that mean, NaN where there
+    was nothing to choose."""
 
     params: dict[str, Any]
     accuracy: float
 
 
+@_quietly()
 def choose(baseline: Pipeline, grids: tuple[Grid, list[Grid]], x: Floats, y: Ints, inner: Sequence[Split]) -> Chosen:
     """x [shape=(n, n_features)]; y [shape=(n,)], class indices; inner: rows of x."""
     map_grid, model_grids = grids
@@ -44,21 +55,23 @@ def choose(baseline: Pipeline, grids: tuple[Grid, list[Grid]], x: Floats, y: Int
             for i, (same_map, of_model) in enumerate(tried):
                 if same_map == of_map:
                     model = Pipeline([("model", clone(baseline[-1]))]).set_params(**of_model)
-                    right[i] += (_quietly(model, fitted, y[rows]).predict(seen) == y[judged]).mean()
+                    right[i] += (model.fit(fitted, y[rows]).predict(seen) == y[judged]).mean()
     best = int(right.argmax())
     return Chosen(tried[best][0] | tried[best][1], float(right[best] / len(inner)))
 
 
+@_quietly()
 def fit(baseline: Pipeline, params: dict[str, Any], x: Floats, y: Ints) -> Pipeline:
     """A fitted copy."""
-    return _quietly(clone(baseline).set_params(**params), x, y)
+    return clone(baseline).set_params(**params).fit(x, y)
 
 
+@_quietly()
 def fit_watched(baseline: Pipeline, params: dict[str, Any], x: Floats, y: Ints, rows: Ints, watched: Ints) -> Pipeline:
     """A copy fitted on `rows` of x; a neural net that wants to watches the rows `watched` while it learns."""
     model = clone(baseline).set_params(**params)
     if getattr(model[-1], "schedule", None) != "plateau":
-        return _quietly(model, x[rows], y[rows])
+        return model.fit(x[rows], y[rows])
     mapped = model[:-1]
     seen = mapped.fit_transform(x[rows], y[rows])
     model[-1].fit(seen, y[rows], valid=(mapped.transform(x[watched]), y[watched]))
@@ -77,10 +90,3 @@ def shares(fitted: Pipeline, x: Floats, n_classes: int) -> Floats:
 def _decisions(fitted: Pipeline, x: Floats) -> Floats:
     decided = fitted.decision_function(x)
     return np.column_stack([-decided, decided]) if decided.ndim == 1 else decided
-
-
-def _quietly(model: Pipeline, x: Floats, y: Ints) -> Pipeline:
-    with warnings.catch_warnings():
-        # A model that has not converged is judged like any other, and loses if that matters.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(x, y)

@@ -1,12 +1,24 @@
 """A fitted baseline as bytes and back: skops, which builds only the types named here, and never unpickles."""
 
+import sys
+from types import ModuleType
+from zipfile import BadZipFile
+
 import numpy as np
 import numpy.typing as npt
 from sklearn.pipeline import Pipeline
-from skops import io
 
 from genre_batch.errors import UsageError
 from genre_batch.models.baselines.select import shares
+
+# skops imports every module of scikit-learn, and one of them torch: half a gigabyte that a worker need not pay.
+_TORCH = "sklearn.externals.array_api_compat.torch"
+_stub = ModuleType(_TORCH)
+sys.modules.setdefault(_TORCH, _stub)
+from skops import io  # noqa: E402
+
+if sys.modules[_TORCH] is _stub:
+    del sys.modules[_TORCH]
 
 TRUSTED = [
     "genre_batch.models.baselines.neural_net.NeuralNet",
@@ -25,11 +37,14 @@ def dump(fitted: Pipeline) -> bytes:
 
 
 def load(data: bytes) -> Pipeline:
-    """Raises UsageError for types that are not trusted."""
-    unknown = sorted(set(io.get_untrusted_types(data=data)) - set(TRUSTED))
-    if unknown:
-        raise UsageError(f"the bundle's model is refused: it holds {', '.join(unknown)}, which no baseline of ours needs")
-    return io.loads(data, trusted=TRUSTED)
+    """Raises UsageError for types that are not trusted, and for what skops did not write."""
+    try:
+        unknown = sorted(set(io.get_untrusted_types(data=data)) - set(TRUSTED))
+        if unknown:
+            raise UsageError(f"the bundle's model is refused: it holds {', '.join(unknown)}, which no baseline of ours needs")
+        return io.loads(data, trusted=TRUSTED)
+    except (BadZipFile, ValueError) as error:
+        raise UsageError(f"the bundle's model is refused: it cannot be read ({error})") from error
 
 
 def logits(known: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:

@@ -25,7 +25,7 @@ def train(
     starts = list(range(0, len(samples), net.batch_size))
     if len(samples) - starts[-1] == 1 and len(starts) > 1:
         starts.pop()  # one row has no variance to normalise by
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(net.random_state)
         layers = _layers(x.shape[1], hidden, int(targets.max()) + 1)
         if net.schedule == "plateau":

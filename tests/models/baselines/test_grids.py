@@ -64,7 +64,7 @@ def build(profile: Profile, model: Model, chosen: Map, n_rows: int = 300, seed: 
 @pytest.mark.parametrize("model", Model)
 @pytest.mark.parametrize("chosen", Map)
 def test_the_original_tried_these_values_and_none_of_a_map(model: Model, chosen: Map):
-    assert grids.grids(Profile.SEED, model, chosen) == ({}, [ORIGINAL[model]])
+    assert grids.grids(Profile.SEED, model, chosen, n_rows=100) == ({}, [ORIGINAL[model]])
 
 
 @pytest.mark.parametrize("model", Model)
@@ -102,19 +102,19 @@ def test_sound_models_draw_from_the_seed(model: Model):
 @pytest.mark.parametrize("model", Model)
 @pytest.mark.parametrize("chosen", Map)
 def test_the_width_of_a_kernel_is_tried_where_there_is_one(model: Model, chosen: Map):
-    of_map, of_model = grids.grids(Profile.SOUND, model, chosen)
+    of_map, of_model = grids.grids(Profile.SOUND, model, chosen, n_rows=100)
     assert list(of_map) == (["map__gamma"] if chosen is Map.RBF else [])
-    assert (of_map, of_model) != grids.grids(Profile.SEED, model, chosen)
+    assert (of_map, of_model) != grids.grids(Profile.SEED, model, chosen, n_rows=100)
 
 
 def test_sound_tries_a_kernel_where_the_original_had_a_line():
-    _, tried = grids.grids(Profile.SOUND, Model.SVM, Map.NONE)
+    _, tried = grids.grids(Profile.SOUND, Model.SVM, Map.NONE, n_rows=100)
     assert {params["model__kernel"] for params in ParameterGrid(tried)} == {"linear", "rbf"}
 
 
 @pytest.mark.parametrize(("profile", "model", "chosen"), ALL)
 def test_what_is_tried_can_be_set(profile: Profile, model: Model, chosen: Map):
-    of_map, of_model = grids.grids(profile, model, chosen)
+    of_map, of_model = grids.grids(profile, model, chosen, n_rows=100)
     found = build(profile, model, chosen)
     tried = [a | b for a, b in product(ParameterGrid(of_map), ParameterGrid(of_model))]
     assert len({str(params) for params in tried}) == len(tried) > 0
@@ -150,3 +150,11 @@ def test_every_pipeline_learns(profile: Profile, model: Model, chosen: Map):
     # The original's RBF map hands on columns that hardly differ, and nothing rescales them: hopeless for some models.
     if (profile, chosen) != (Profile.SEED, Map.RBF):
         assert (heard == right).mean() > 0.75
+
+
+def test_no_more_neighbours_are_tried_than_there_are_rows():
+    for profile, most in ((Profile.SEED, 7), (Profile.SOUND, 5)):
+        _, (tried,) = grids.grids(profile, Model.KNN, Map.NONE, n_rows=9)
+        assert max(tried["model__n_neighbors"]) == most
+    _, (again,) = grids.grids(Profile.SOUND, Model.KNN, Map.NONE, n_rows=100)
+    assert max(again["model__n_neighbors"]) == 20, "the grid itself stays as it is"

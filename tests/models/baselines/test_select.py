@@ -245,8 +245,7 @@ def test_shares_are_of_all_classes_known_or_not(model: Model, classes: list[int]
     assert (found >= 0).all()
     np.testing.assert_allclose(found.sum(axis=1), 1, rtol=0, atol=1e-6)
     assert (found[:, np.setdiff1d(np.arange(5), classes)] == 0).all()
-    if model is not Model.SVM or len(classes) == 2:  # of equal votes SVC.predict takes the first, its decision values do not
-        np.testing.assert_array_equal(found.argmax(axis=1), fitted.predict(seen))
+    np.testing.assert_array_equal(found.argmax(axis=1), fitted.predict(seen))
 
 
 def test_shares_are_probabilities_where_there_are_any():

@@ -117,7 +117,7 @@ class Bomb:
 
 def test_a_pickle_is_no_baseline(tmp_path: Path):
     bomb = pickle.dumps(Bomb(tmp_path / "crater"))
-    with pytest.raises(zipfile.BadZipFile):
+    with pytest.raises(UsageError, match="it cannot be read"):
         serve.load(bomb)
     assert not (tmp_path / "crater").exists()
     pickle.loads(bomb)
@@ -132,7 +132,7 @@ def test_a_pickle_inside_is_not_opened(tmp_path: Path):
         assert any(name.endswith(".npy") for name in old.namelist())
         for name in old.namelist():
             new.writestr(name, array.getvalue() if name.endswith(".npy") else old.read(name))
-    with pytest.raises(ValueError, match="Object arrays cannot be loaded when allow_pickle=False"):
+    with pytest.raises(UsageError, match="Object arrays cannot be loaded when allow_pickle=False"):
         serve.load(changed.getvalue())
     assert not (tmp_path / "crater").exists()
 
