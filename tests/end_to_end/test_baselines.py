@@ -67,20 +67,13 @@ def test_shards_store_descriptors_with_each_segment(run: Run, place: str) -> Non
     assert all(len(row["descriptors"]) == len(NAMES) and row["spectrogram"] for row in rows.to_pylist())
 
 
+def tune(run: Run, place: str) -> Ended:
+    chosen = ("--model", "knn", "--model", "ridge", "--map", "none")
+    return run("tune-baselines", "--shards", f"{place}/shards", "--out", f"{place}/tuned", *chosen)
+
+
 def test_the_grid_is_told_and_the_best_becomes_a_bundle(run: Run, place: str) -> None:
-    arguments = (
-        "--shards",
-        f"{place}/shards",
-        "--out",
-        f"{place}/tuned",
-        "--model",
-        "knn",
-        "--model",
-        "ridge",
-        "--map",
-        "none",
-    )
-    ended = run("tune-baselines", *arguments)
+    ended = tune(run, place)
     assert ended.code == 0, ended.err
     assert "protocol fault-filtered is left out" in ended.err
     assert "sound, random" in ended.out
@@ -108,19 +101,7 @@ def test_a_finished_grid_is_not_tried_again(run: Run, place: str) -> None:
         return {found.uri: found.modified_at for found in storage.walk(f"{place}/tuned/tune") if found.uri.endswith(".json")}
 
     before = {uri: at for uri, at in outcomes().items() if "/ray/" not in uri}
-    arguments = (
-        "--shards",
-        f"{place}/shards",
-        "--out",
-        f"{place}/tuned",
-        "--model",
-        "knn",
-        "--model",
-        "ridge",
-        "--map",
-        "none",
-    )
-    again = run("tune-baselines", *arguments)
+    again = tune(run, place)
     assert "6 of 6 trials are finished" in again.err
     assert {uri: at for uri, at in outcomes().items() if "/ray/" not in uri} == before
     assert len(before) == 6

@@ -2,14 +2,11 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-import torch
-from threadpoolctl import threadpool_limits
 
 from genre_batch import splits
 from genre_batch.choices import Map, Model, Profile, Protocol
@@ -20,18 +17,10 @@ from genre_batch.models.baselines import grids, select
 from genre_batch.tables.features import FeatureTable, published_front_end
 from genre_batch.taxonomy import Taxonomy
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 THREE = Taxonomy(("blues", "jazz", "rock"))
 FOLDING = [Protocol.RANDOM, Protocol.TRACK, Protocol.ARTIST]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """As a Ray task with one CPU works; for tables so small, more threads only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with threadpool_limits(1):
-        yield
-    torch.set_num_threads(before)
 
 
 def table(values: np.ndarray, genres: list[str], length: np.ndarray | None = None, n_segments: int = 3) -> FeatureTable:

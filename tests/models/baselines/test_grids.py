@@ -1,12 +1,10 @@
 """The original's grids and fixed values to the letter, and every pipeline learns."""
 
-from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Perceptron, RidgeClassifier
@@ -16,11 +14,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
-from threadpoolctl import threadpool_limits
 
 from genre_batch.choices import Map, Model, Profile
 from genre_batch.models.baselines import grids, select
 from genre_batch.models.baselines.neural_net import NeuralNet
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 CS = [0.01, 0.1, 1, 10, 100]
 ORIGINAL: dict[Model, dict[str, list[Any]]] = {
@@ -121,16 +120,6 @@ def test_what_is_tried_can_be_set(profile: Profile, model: Model, chosen: Map):
     for params in tried:
         found.set_params(**params)
         assert {name: found.get_params()[name] for name in params} == params
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """As a Ray task with one CPU works; for tables so small, more threads only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with threadpool_limits(1):
-        yield
-    torch.set_num_threads(before)
 
 
 def three_genres(n: int = 20, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -6,37 +6,26 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from skops import io as skops
-from threadpoolctl import threadpool_limits
 
 from genre_batch.choices import Map, Model, Profile
 from genre_batch.errors import UsageError
 from genre_batch.models.baselines import grids, select, serve
 from genre_batch.models.baselines.serve import BaselineScorer
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 QUICK = {Model.RANDOM_FOREST: {"model__n_estimators": 5}, Model.NEURAL_NET: {"model__epochs": 1, "model__batch_size": 20}}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """As a Ray task with one CPU works; for tables so small, more threads only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with threadpool_limits(1):
-        yield
-    torch.set_num_threads(before)
 
 
 def rows(n_features: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
