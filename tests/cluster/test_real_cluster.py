@@ -57,7 +57,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "PATH": f"{SCRIPTS}:{os.environ['PATH']}",
     }
-    port, dashboard = free_ports(2)
+    # Agents too: they all want the same port, and another Ray may run on this machine.
+    port, dashboard, *agents = free_ports(4)
     # Ray's sockets must have short paths.
     short = Path("/tmp") / f"ray-test-{os.getpid()}"
     start = [str(SCRIPTS / "ray"), "start", "--block", "--num-cpus=1", "--object-store-memory=300000000"]
@@ -67,6 +68,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         f"--dashboard-port={dashboard}",
         "--dashboard-host=127.0.0.1",
         "--node-ip-address=127.0.0.1",
+        f"--dashboard-agent-listen-port={agents[0]}",
     ]
     processes: list[subprocess.Popen[bytes]] = []
     with (folder / "log").open("wb") as log:
@@ -74,7 +76,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             processes.append(subprocess.Popen([*start, *head, f"--temp-dir={short}"], env=environment, stdout=log, stderr=log))
             wait_for(f"http://127.0.0.1:{dashboard}", processes[0])
             # A folder of its own, as on a machine of its own: what the nodes share, the dying one takes with it.
-            apart = ["--node-ip-address=127.0.0.1", f"--temp-dir={short}-second"]
+            apart = ["--node-ip-address=127.0.0.1", f"--temp-dir={short}-second", f"--dashboard-agent-listen-port={agents[1]}"]
             second = [*start, f"--address=127.0.0.1:{port}", *apart]
             processes.append(subprocess.Popen(second, env=environment, stdout=log, stderr=log))
             wait_for_nodes(2, f"127.0.0.1:{port}", environment)
