@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from genre_batch.errors import UsageError
+from schemas.features import GENRES
 
 UNKNOWN = "unknown"
 """The label of a track whose confidence is too low to name a genre."""
@@ -33,5 +34,5 @@ class Taxonomy:
         return len(self.genres)
 
 
-GTZAN = Taxonomy(("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock"))
+GTZAN = Taxonomy(GENRES)
 """The ten genres of GTZAN (Tzanetakis and Cook 2002)."""

@@ -7,9 +7,9 @@ import ray
 
 from genre_batch import progress
 from genre_batch.choices import Map, Model, Profile, Protocol
-from genre_batch.cluster import best_baseline, session, trials
+from genre_batch.cluster import session, trials
 from genre_batch.errors import UsageError
-from genre_batch.evaluation import baselines, grid
+from genre_batch.evaluation import baselines, best_baseline, grid
 from genre_batch.evaluation.baselines import Cell
 from genre_batch.tables import features, storage
 from genre_batch.tables.features import FeatureTable
@@ -83,19 +83,19 @@ def _cells(asked: Asked, table: FeatureTable, seed: int) -> list[Cell]:
     Raises UsageError for a protocol that was asked for and cannot split the table; one that was not asked for is left out then.
     """
     found = []
-    for profile in dict.fromkeys(asked.profiles):
-        for protocol in dict.fromkeys(asked.protocols or Protocol):
-            try:
+    profiles = list(dict.fromkeys(asked.profiles))
+    dear_first = [each for each in (Map.POLYNOMIAL, Map.RBF, Map.PCA, Map.NONE) if each in asked.maps]
+    for protocol in dict.fromkeys(asked.protocols or Protocol):
+        try:
+            for profile in profiles:
                 baselines.folds_of(profile, protocol, table, seed=seed)
-            except UsageError as error:
-                if asked.protocols:
-                    raise
-                progress.say(f"protocol {protocol} is left out: {error}")
-                continue
-            dear_first = [each for each in (Map.POLYNOMIAL, Map.RBF, Map.PCA, Map.NONE) if each in asked.maps]
-            found += [
-                Cell(profile, protocol, model, chosen) for chosen in dear_first for model in Model if model in asked.models
-            ]
+        except UsageError as error:
+            if asked.protocols:
+                raise
+            progress.say(f"protocol {protocol} is left out: {error}")
+            continue
+        models = [model for model in Model if model in asked.models]
+        found += [Cell(profile, protocol, model, chosen) for profile in profiles for chosen in dear_first for model in models]
     if not found:
         raise UsageError("no protocol can split this table: see above")
     return found
