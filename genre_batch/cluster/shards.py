@@ -71,7 +71,7 @@ class Sharder:
             try:
                 if not track["genre"]:
                     raise NoGenre(f"{track['uri']} lies in no genre folder, or its manifest row names no genre")
-                features = extract(read_track(track), self.front_end)
+                features = self.features(track)
             except TrackError as error:
                 refused.append(self.stamp.reject(track, error))
                 self.counted.add.remote(error.reason.value, 0.0)
@@ -88,6 +88,10 @@ class Sharder:
         if refused:
             parts.append(store.write_part(self.stamp.url, rejects, pa.Table.from_pylist(refused, rejects.ARROW)))
         return account(parts, done, refused, audio_s)
+
+    def features(self, track: dict[str, Any]) -> TrackFeatures:
+        """What becomes of a track of the listing. Raises TrackError."""
+        return extract(read_track(track), self.front_end)
 
     def _write(self, rows: list[dict[str, Any]]) -> store.Receipt:
         return store.write_part(self.stamp.url, shards, pa.Table.from_pylist(rows, shards.ARROW))

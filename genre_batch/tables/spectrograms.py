@@ -1,0 +1,199 @@
+"""Spectrograms as others publish them: all in one .npz archive, or as pictures in genre folders; listed as a library is."""
+
+import dataclasses
+import hashlib
+import io
+import math
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from genre_batch.errors import Missing, UsageError
+from genre_batch.front_end import GTZAN_PUBLISHED, Descriptors, FrontEnd
+from genre_batch.tables import library, storage
+from genre_batch.tables.library import Library
+from schemas import inventory
+
+PICTURE = ".png"
+Levels = npt.NDArray[np.uint8]
+
+
+def front_end(segment_s: float, segment_hop_s: float, *, described: bool = False) -> FrontEnd:
+    """What draws such spectrograms: the preset `gtzan-published`, with segments of another length under another name.
+
+    Raises UsageError for segments shorter than the shortest track, or hops shorter than a column.
+    """
+    preset = GTZAN_PUBLISHED
+    if not preset.min_track_s <= segment_s < math.inf:
+        raise UsageError(f"--segment-s is {segment_s:g}: it must be at least {preset.min_track_s:g}")
+    column_s = preset.hop_length / preset.sample_rate_hz
+    if not column_s <= segment_hop_s < math.inf:
+        raise UsageError(f"--segment-hop-s is {segment_hop_s:g}: it must be at least one column, {column_s:.3f} s")
+    name = preset.name
+    if (segment_s, segment_hop_s) != (preset.segment_s, preset.segment_hop_s):
+        name += f"-{segment_s:g}s" + (f"-hop-{segment_hop_s:g}s" if segment_hop_s != segment_s else "")
+    return dataclasses.replace(
+        preset,
+        name=name,
+        segment_s=float(segment_s),
+        segment_hop_s=float(segment_hop_s),
+        descriptors=Descriptors() if described else None,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Archive:
+    """`levels` [shape=(n, bands, columns), uint8], row 0 the lowest band; name, genre and, where given, part of a split of each;
+    `digest` of the file."""
+
+    url: str
+    digest: str
+    levels: Levels
+    names: list[str]
+    genres: list[str]
+    parts: list[str] | None
+
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.names)}
+
+    def of(self, name: str) -> Levels:
+        """[shape=(bands, columns)]"""
+        found: Levels = self.levels[self._place[name]]
+        return found
+
+    def listing(self, only: Sequence[str] = ()) -> Library:
+        """One row a track, of the parts `only` if there are any. Raises UsageError for a part that nothing belongs to."""
+        return Library(self.url, pa.Table.from_pylist([self._row(i) for i in self._chosen(only)], inventory.ARROW), 0)
+
+    def _chosen(self, only: Sequence[str]) -> list[int]:
+        if not only:
+            return list(range(len(self.names)))
+        if self.parts is None:
+            raise UsageError(f"{self.url} has no array split: leave out --only")
+        for part in only:
+            if part not in self.parts:
+                raise UsageError(
+                    f"{self.url}: --only {part}: no such value in split, which has {', '.join(sorted(set(self.parts)))}"
+                )
+        return [i for i, part in enumerate(self.parts) if part in only]
+
+    def _row(self, i: int) -> dict[str, object]:
+        return {
+            "track_id": self.names[i],
+            "uri": self.url,
+            "genre": self.genres[i] or None,
+            "artist": None,
+            "size": self.levels[i].nbytes,
+            "content_version": hashlib.sha256(self.levels[i].tobytes()).hexdigest()[:16],
+        }
+
+
+def read_archive(url: str, n_bands: int) -> Archive:
+    """Arrays X (uint8), name, genre and optionally split of a NumPy archive.
+
+    Raises UsageError naming the array that is missing or of the wrong kind, StoreUnreachable.
+    """
+    try:
+        data = storage.read_bytes(url)
+    except Missing as error:
+        raise UsageError(f"{url} does not exist, or is a folder") from error
+    arrays = _arrays(url, data)
+    if missing := [name for name in ("X", "name", "genre") if name not in arrays]:
+        raise UsageError(
+            f"{url}: no array {', '.join(missing)}: spectrograms come with X, name and genre, and optionally split"
+        )
+    levels = arrays["X"]
+    if levels.dtype != np.uint8 or levels.ndim != 3 or not levels.size:
+        raise UsageError(
+            f"{url}: X is {levels.dtype} {levels.shape}: it must be uint8 (tracks, bands, columns), none of them 0"
+        )
+    if levels.shape[1] != n_bands:
+        raise UsageError(f"{url}: X has {levels.shape[1]} bands, the front end {GTZAN_PUBLISHED.name} has {n_bands}")
+    names, genres = (_texts(url, name, arrays[name], len(levels)) for name in ("name", "genre"))
+    parts = _texts(url, "split", arrays["split"], len(levels)) if "split" in arrays else None
+    _refuse_doubles(url, names)
+    return Archive(url, hashlib.sha256(data).hexdigest()[:16], levels, names, genres, parts)
+
+
+def list_pictures(url: str) -> Library:
+    """The pictures of a folder; the first folder is the genre. Raises UsageError if there are none, StoreUnreachable.
+
+    track_id is the path without its ending, with the dot in names of GTZAN that its best known copy on the web leaves out:
+    blues/blues00000.png is blues/blues.00000, as other tables know it.
+    """
+    rows, others = [], 0
+    for found in storage.walk(url):
+        path = PurePosixPath(found.uri[len(url) + 1 :])
+        if path.suffix.lower() != PICTURE or path.name.startswith((".", "_")):
+            others += 1
+            continue
+        genre = path.parts[0] if len(path.parts) > 1 else None
+        version = found.etag or f"{found.size}-{found.modified_at.timestamp():.6f}"
+        undotted = genre and re.fullmatch(rf"{re.escape(genre)}(\d{{5}})", path.stem)
+        name = f"{genre}.{undotted[1]}" if undotted else path.stem
+        row = {"track_id": str(path.with_name(name)), "genre": genre, "content_version": version}
+        rows.append(row | dataclasses.asdict(found))
+    if not rows:
+        raise UsageError(f"{url} holds no spectrograms: give an .npz file, or a folder of genre folders with {PICTURE} files")
+    _refuse_doubles(url, [str(row["track_id"]) for row in rows])
+    return Library(url, pa.Table.from_pylist(rows, inventory.ARROW), others)
+
+
+def with_artists(listed: Library, url: str) -> Library:
+    """The artists of a CSV file with columns `track` and `artist`; `track` is a track id or a name. Raises UsageError."""
+    artists = library.read_artists(url)
+    track_ids = listed.tracks["track_id"].to_pylist()
+    return _with_column(listed, "artist", [artists.get(each) or artists.get(name_of(each)) for each in track_ids])
+
+
+def versioned(listed: Library, version: Callable[[str], str]) -> Library:
+    """Content versions that also change with what `version` says of a track id."""
+    tracks = listed.tracks
+    pairs = zip(tracks["track_id"].to_pylist(), tracks["content_version"].to_pylist(), strict=True)
+    return _with_column(listed, "content_version", [f"{content}-{version(track_id)}" for track_id, content in pairs])
+
+
+def name_of(track_id: str) -> str:
+    """The name by which tables of artists and descriptors know a track."""
+    return track_id.rsplit("/", 1)[-1]
+
+
+def _arrays(url: str, data: bytes) -> dict[str, npt.NDArray[Any]]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)):
+            pass
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            return {name: archive[name] for name in ("X", "name", "genre", "split") if name in archive}
+    # RuntimeError is zipfile's for what is encrypted, or packed in a way that it does not know.
+    except (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise UsageError(f"{url} is no NumPy archive that can be read: {error}") from error
+
+
+def _with_column(listed: Library, name: str, values: list[str | None] | list[str]) -> Library:
+    place = listed.tracks.schema.get_field_index(name)
+    tracks = listed.tracks.set_column(place, inventory.ARROW.field(name), pa.array(values, pa.string()))
+    return dataclasses.replace(listed, tracks=tracks)
+
+
+def _texts(url: str, name: str, array: npt.NDArray[Any], n: int) -> list[str]:
+    if array.dtype.kind != "U" or array.shape != (n,):
+        raise UsageError(f"{url}: {name} is {array.dtype} {array.shape}: it must be {n} texts, one for each spectrogram of X")
+    return [str(text) for text in array]
+
+
+def _refuse_doubles(url: str, names: list[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if not name or name in seen:
+            raise UsageError(f"{url}: the name {name!r} {'stands twice' if name else 'is empty'}; every track needs its own")
+        seen.add(name)
