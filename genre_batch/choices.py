@@ -56,3 +56,45 @@ class Map(StrEnum):
     PCA = "pca"
     RBF = "rbf"
     POLYNOMIAL = "polynomial"
+
+
+class WaveformPart(StrEnum):
+    """What training may do to audio, anew each time: change its level, add noise, code and decode it, play it faster or slower."""
+
+    GAIN = "gain"
+    NOISE = "noise"
+    CODEC = "codec"
+    PITCH = "pitch"
+
+
+class Augmentation(StrEnum):
+    """What is done to spectrograms while a network is trained."""
+
+    CROP = "crop"
+    SHIFT = "shift"
+    GAIN = "gain"
+    EQUALISER = "equaliser"
+    SPECAUGMENT = "specaugment"
+    MIXUP = "mixup"
+
+
+class Schedule(StrEnum):
+    """How the learning rate goes over a training."""
+
+    ONE_CYCLE = "one-cycle"
+    COSINE = "cosine"
+    CONSTANT = "constant"
+
+
+class Features(StrEnum):
+    """What baselines look at: the 57 descriptors, or statistics of each band of the spectrogram."""
+
+    DESCRIPTORS = "descriptors"
+    STATISTICS = "statistics"
+
+
+class Joining(StrEnum):
+    """How the answers of several bundles become one: all count the same, or a regression learns what each is good at."""
+
+    MEAN = "mean"
+    STACKING = "stacking"

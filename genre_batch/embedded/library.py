@@ -4,20 +4,18 @@ Written for the demo and the tests, so that both run on a machine without any mu
 """
 
 import csv
-import io
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import av
 import numpy as np
-import soundfile as sf
 
 from genre_batch.embedded.genres import RECIPES
 from genre_batch.embedded.instruments import RATE_HZ, Sound
 from genre_batch.embedded.song import Manner, render
+from genre_batch.signal import encode as audio
 
 SONG_S = 15.0
 ARTISTS = ("Ada Nord", "Bo Süd", "Cleo West", "Dan Øst", "Eva Mitte")
@@ -26,8 +24,8 @@ SONGS = 2
 ENDINGS = ("wav", "flac", "ogg", "mp3", "m4a")
 SEED = 1
 
-# Bit-exact: no encoder version. Without reservoir, because libmpg123 complains of what LAME makes of it at this rate.
-ENCODING = {"flags": "+bitexact", "b": "64000", "reservoir": "0"}
+# Without reservoir, because libmpg123 complains of what LAME makes of it at this rate.
+ENCODING = {"b": "64000", "reservoir": "0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +89,7 @@ def write(folder: Path, genres: Sequence[str] = tuple(RECIPES), song_s: float = 
 def encode(song: Sound, ending: str) -> bytes:
     """The bytes of an audio file: wav, flac and au (of floats) by libsndfile, the others by FFmpeg in its bit-exact mode."""
     if ending in ("wav", "flac", "au"):
-        buffer = io.BytesIO()
-        sf.write(
-            buffer, song.astype(np.float32), RATE_HZ, format=ending.upper(), subtype="FLOAT" if ending == "au" else "PCM_16"
-        )
-        return buffer.getvalue()
+        return audio.libsndfile(song, RATE_HZ, ending.upper(), "FLOAT" if ending == "au" else "PCM_16")
     codec, container = {"mp3": ("libmp3lame", "mp3"), "ogg": ("libopus", "ogg"), "m4a": ("aac", "ipod")}[ending]
-    buffer = io.BytesIO()
-    rate_hz = 48_000 if ending == "ogg" else RATE_HZ  # Opus knows no other
-    frame = av.AudioFrame.from_ndarray(song.astype(np.float32)[None], format="fltp", layout="mono")
-    frame.sample_rate = RATE_HZ
-    # Bit-exact: no random stream number, no date, no encoder version.
-    with av.open(buffer, "w", format=container, options={"fflags": "+bitexact"}) as output:
-        stream = output.add_stream(codec, rate=rate_hz, options=ENCODING, layout="mono")
-        assert isinstance(stream, av.AudioStream)
-        stream.codec_context.open()
-        resampler = av.AudioResampler(stream.format.name, "mono", rate_hz, stream.frame_size)
-        for part in [*resampler.resample(frame), *resampler.resample(None), None]:
-            output.mux(stream.encode(part))
-    return buffer.getvalue()
+    coded_hz = 48_000 if ending == "ogg" else RATE_HZ  # Opus knows no other
+    return audio.ffmpeg(song[:, None], RATE_HZ, codec, container, ENCODING, coded_hz=coded_hz)

@@ -5,8 +5,9 @@ before all.
 """
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import av
 import numpy as np
@@ -17,6 +18,7 @@ import soxr
 from genre_batch.errors import Empty, NotFinite, Undecodable
 
 Samples = npt.NDArray[np.float32]
+Result = TypeVar("Result")
 
 RATES_HZ = range(1_000, 1_000_001)
 """Other sample rates come from broken headers: a second would be hours long, or a block larger than the memory."""
@@ -38,6 +40,24 @@ class _Bytes(io.BytesIO):
     def seek(self, offset: int, whence: int = 0) -> int:
         """libsndfile seeks before the start of some broken files: that is the start, not an exception in its callback."""
         return super().seek(max(0, offset) if whence == 0 else offset, whence)
+
+
+def decoded(data: bytes, block_s: float, use: Callable[[Stream], Result]) -> Result:
+    """What `use` makes of the recording as libsndfile decodes it, or as FFmpeg does where libsndfile refuses it or breaks off.
+
+    Raises Empty, Undecodable, and what `use` raises.
+    """
+    if not data:
+        raise Empty("no bytes")
+    try:
+        return use(open_libsndfile(data, block_s))
+    except (Undecodable, Empty) as refused:
+        try:
+            return use(open_ffmpeg(data, block_s))
+        except Undecodable as error:
+            if isinstance(refused, Empty):
+                raise refused from error
+            raise Undecodable(f"{refused}; {error}") from error
 
 
 def open_libsndfile(data: bytes, block_s: float) -> Stream:

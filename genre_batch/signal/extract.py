@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from genre_batch.errors import Empty, Undecodable
 from genre_batch.front_end import FrontEnd
 from genre_batch.signal import decode, segment, spectrogram
 from genre_batch.signal.decode import Samples
@@ -30,21 +29,10 @@ def extract(data: bytes, front_end: FrontEnd) -> TrackFeatures:
 
     Raises TrackError with its reason code for a track that cannot be used, and nothing else.
     """
-    if not data:
-        raise Empty("no bytes")
-    try:
-        return _extract(decode.open_libsndfile, data, front_end)
-    except (Undecodable, Empty) as refused:
-        try:
-            return _extract(decode.open_ffmpeg, data, front_end)
-        except Undecodable as error:
-            if isinstance(refused, Empty):
-                raise refused from error
-            raise Undecodable(f"{refused}; {error}") from error
+    return decode.decoded(data, front_end.block_s, partial(_extract, front_end=front_end))
 
 
-def _extract(open_stream: Callable[[bytes, float], decode.Stream], data: bytes, front_end: FrontEnd) -> TrackFeatures:
-    stream = open_stream(data, front_end.block_s)
+def _extract(stream: decode.Stream, front_end: FrontEnd) -> TrackFeatures:
     rate_hz = front_end.sample_rate_hz
     duration = segment.Duration()
     blocks = duration.of(
