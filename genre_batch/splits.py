@@ -57,16 +57,16 @@ def split(tracks: pa.Table, protocol: Protocol, *, seed: int) -> pa.Table:
     return parted
 
 
-def folds(rows: pa.Table, protocol: Protocol, *, seed: int) -> list[Fold]:
-    """FOLDS folds without validation part, each row tested once; under FAULT_FILTERED the one split of the lists.
+def folds(rows: pa.Table, protocol: Protocol, *, seed: int, n: int | None = None) -> list[Fold]:
+    """n folds, FOLDS unless said otherwise, without validation part, each row tested once; under FAULT_FILTERED the one split of the lists.
 
     rows: segments or tracks with columns track_id, genre, artist. Raises UsageError as `split`.
     """
     if protocol is Protocol.FAULT_FILTERED:
         return [_listed(rows)]
-    genres, groups = _genres(rows), groups_of(rows, protocol)
-    _refuse_few(genres, groups, protocol, FOLDS)
-    tested = _folder(protocol, FOLDS, seed, genres, groups)
+    genres, groups, n = _genres(rows), groups_of(rows, protocol), n or FOLDS
+    _refuse_few(genres, groups, protocol, n)
+    tested = _folder(protocol, n, seed, genres, groups)
     found = [Fold(np.setdiff1d(np.arange(len(genres)), test), np.zeros(0, np.int64), test) for test in tested]
     for fold in found:
         _check(fold, groups)

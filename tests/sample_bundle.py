@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from genre_batch.front_end import MEL
-from genre_batch.models.bundle import Bundle
+from genre_batch.models.bundle import Bundle, Member
 from genre_batch.models.calibrate import Calibration
 from genre_batch.taxonomy import Taxonomy
 
@@ -39,7 +39,7 @@ def sample(*, weights: bytes = b"the weights", onnx: bytes = b"the network", **c
     return Bundle.assemble(
         **{
             "name": "compact",
-            "model": {"model.onnx": onnx, "weights.safetensors": weights},
+            "members": [Member("compact", ("spectrograms",), {"model.onnx": onnx, "weights.safetensors": weights})],
             "front_end": SMALL,
             "taxonomy": Taxonomy(("jazz", "rock")),
             "calibration": Calibration(temperature=1.7, unknown_below=0.4321),

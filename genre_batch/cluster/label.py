@@ -43,7 +43,7 @@ def label_catalog(*, library_url: str, bundle_url: str, tables: str, redo: Redo,
         stamp = Stamp("label-catalog", storage.normal(tables), run_id, front_end, bundle.bundle_id)
         run = Run(stamp, labels, listed, todo)
         gpu = session.gpus() > 0
-        written = spread(run, partial(Labeller, stamp, storage.normal(bundle_url), gpu=gpu), gpu=gpu)
+        written = spread(run, partial(Labeller, stamp, bundles.travelling(bundle_url), gpu=gpu), gpu=gpu)
         return run.publish(written, max_reject_fraction)
 
 

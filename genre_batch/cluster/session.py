@@ -39,6 +39,11 @@ def cpus() -> int:
     return max(1, int(ray.cluster_resources().get("CPU", 1)))
 
 
+def memory() -> int:
+    """Bytes that the cluster's tasks may take, as Ray counts them."""
+    return int(ray.cluster_resources().get("memory", 0))
+
+
 def gpus() -> int:
     return int(ray.cluster_resources().get("GPU", 0))
 

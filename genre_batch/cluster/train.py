@@ -1,14 +1,14 @@
 """`train-network`: shards to a bundle, on Ray Train."""
 
-import dataclasses
 import hashlib
 import json
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import ray
@@ -19,13 +19,17 @@ from ray.train.torch import TorchTrainer
 import genre_batch
 from genre_batch import progress, splits
 from genre_batch.choices import Protocol
-from genre_batch.cluster import segments, session, tally, train_loop
+from genre_batch.cluster import folds, segments, session, tally, train_loop
 from genre_batch.cluster.segments import Shards
+from genre_batch.cluster.waveforms import altered
 from genre_batch.errors import UsageError
-from genre_batch.evaluation import metrics
-from genre_batch.models import calibrate, export, networks
-from genre_batch.models.bundle import ONNX, WEIGHTS, Bundle, Served
+from genre_batch.evaluation import left_out, metrics
+from genre_batch.front_end import FrontEnd
+from genre_batch.models import calibrate, cost, export, networks, state
+from genre_batch.models.bundle import Bundle, Served
 from genre_batch.models.calibrate import Calibration
+from genre_batch.models.recipe import Recipe
+from genre_batch.models.state import State
 from genre_batch.splits import Part
 from genre_batch.tables import storage
 from genre_batch.taxonomy import Taxonomy
@@ -35,22 +39,34 @@ MAX_FAILURES = 3
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """What `train-network` can be told; all that decides the weights, so its digest names the run that may be resumed."""
+    """What `train-network` can be told; all that decides the weights, so its digest names the run that may be resumed.
+
+    n_folds: 0 to keep a validation and a test part out; else all tracks are trained on, and what the network is worth is told by as many
+    others, each trained without a fold.
+    """
 
     network: str
     split: Protocol
-    epochs: int
-    patience: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
+    recipe: Recipe
     seed: int
     workers: int
+    n_folds: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "network": self.network,
+            "split": self.split.value,
+            "recipe": self.recipe.to_dict(),
+            "seed": self.seed,
+            "workers": self.workers,
+            "folds": self.n_folds,
+        }
 
 
 @dataclass(frozen=True)
 class Trained:
-    """Where the bundle is, its id and its metrics (`valid`, `test`), and how many epochs were run."""
+    """Where the bundle is, its id and its metrics (`valid` and `test`, or `folds`), and how many epochs were run."""
 
     bundle_url: str
     bundle_id: str
@@ -63,52 +79,81 @@ def train_network(*, shards_url: str, bundle_url: str, checkpoints: str, options
 
     Raises JobError.
     """
-    networks.known(options.network)
+    networks.kind(options.network)
+    if options.n_folds == 1 or (options.n_folds and options.split is Protocol.FAULT_FILTERED):
+        raise UsageError("--folds needs at least two parts, and fault-filtered lists have one: leave out one of --folds and --split")
     with session.session():
         shards = segments.open_shards(shards_url)
-        if not shards.front_end.spectrograms:
-            raise UsageError(
-                f"the shards at {shards.url} hold no spectrograms: build others, or train a baseline with tune-baselines"
-            )
-        split = splits.split(shards.tracks, options.split, seed=options.seed)
+        front_end = folds.front_end_of(shards, options.network)
         taxonomy = Taxonomy.of(shards.tracks["genre"].to_pylist())
-        result = _fit(shards, split, taxonomy, storage.normal(checkpoints), options)
-        with result.checkpoint.as_directory() as folder:
-            state = train_loop.load(folder)
-        network = networks.build(options.network, shards.front_end.spectrogram_shape[0], len(taxonomy))
-        network.load_state_dict(state.best_weights)
-        onnx = export.to_onnx(network, shards.front_end.spectrogram_shape)
-        front_end = dataclasses.replace(shards.front_end, descriptors=None)
-        figures, calibration = _measure(shards, split, taxonomy, Served(ONNX, onnx, front_end))
+        place = storage.normal(checkpoints)
+        found = None
+        if options.n_folds:
+            trial = folds.Trial(
+                network=options.network,
+                recipe=options.recipe,
+                seed=options.seed,
+                n_folds=options.n_folds,
+                protocol=options.split,
+            )
+            found = folds.cross_validate(shards, [trial], place)[0]
+            split = everything(shards.tracks)
+        else:
+            split = splits.split(shards.tracks, options.split, seed=options.seed)
+        reached = _fit(shards, split, front_end, taxonomy, place, options)
+        network = networks.build(options.network, front_end.spectrogram_shape, len(taxonomy))
+        network.load_state_dict(reached.best_weights)
+        member = export.member(network, options.network, front_end.spectrogram_shape)
+        if found is not None:
+            judged, calibration = left_out.measure(left_out.answers([found], taxonomy))
+            figures = {"folds": judged}
+        else:
+            figures, calibration = _measure(shards, split, taxonomy, Served((member.served,), None, front_end))
         bundle = Bundle.assemble(
             name=options.network,
-            model={ONNX: onnx, WEIGHTS: export.weights(network)},
+            members=[member],
             front_end=front_end,
             taxonomy=taxonomy,
             calibration=calibration,
             split=split,
-            provenance=_provenance(shards, split, options, state.epoch),
+            provenance=_provenance(shards, split, options, reached) | {"cost": cost.measure([member], front_end)},
             metrics=figures,
+            folds=found,
         )
         bundle.write(bundle_url)
-        return Trained(storage.normal(bundle_url), bundle.bundle_id, figures, state.epoch)
+        return Trained(storage.normal(bundle_url), bundle.bundle_id, figures, reached.epoch)
 
 
-def _fit(shards: Shards, split: pa.Table, taxonomy: Taxonomy, checkpoints: str, options: TrainOptions) -> "ray.train.Result":
-    facts = {**asdict(options), "shards": shards.url, "version": shards.version, "parts": splits.digest(split)}
+def everything(tracks: pa.Table) -> pa.Table:
+    """A split in which all tracks are trained on."""
+    tracks = tracks.select(["track_id", "genre", "artist"]).sort_by("track_id")
+    return tracks.append_column("part", pa.array([Part.TRAIN.value] * tracks.num_rows, pa.string()))
+
+
+def _fit(
+    shards: Shards, split: pa.Table, front_end: FrontEnd, taxonomy: Taxonomy, checkpoints: str, options: TrainOptions
+) -> State:
+    facts = {**options.to_dict(), "shards": shards.url, "version": shards.version, "parts": splits.digest(split)}
     name = f"{options.network}-{hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]}"
     system, path = storage.arrow_filesystem(checkpoints)
     gpu = session.gpus() >= options.workers
-    config = train_loop.Config(
-        **{key: value for key, value in asdict(options).items() if key not in ("workers", "split")},
-        spectrogram_shape=shards.front_end.spectrogram_shape,
-        genres=taxonomy.genres,
-        tensorboard=storage.join(checkpoints, name, "tensorboard"),
-    )
+    parts = {part: _track_ids(split, part) for part in (Part.TRAIN, Part.VALID) if _track_ids(split, part)}
+    by_track = networks.kind(options.network).recurrent
+    sizes = shards.sizes(parts[Part.TRAIN])
+    n_train = len(sizes) if by_track else sum(sizes.values())
+    config = {
+        "network": options.network,
+        "recipe": options.recipe.to_dict(),
+        "seed": options.seed,
+        "front_end": front_end.to_json(),
+        "genres": taxonomy.genres,
+        "steps": max(1, -(-n_train // (options.recipe.batch_size * options.workers))),
+        "tensorboard": storage.join(checkpoints, name, "tensorboard"),
+    }
     latest = ray.remote(num_cpus=0)(tally.Latest).remote()
     trainer = TorchTrainer(
         train_loop.train_worker,
-        train_loop_config={"config": asdict(config), "latest": latest},
+        train_loop_config={"config": config, "latest": latest, "parts": [part.value for part in parts]},
         scaling_config=ScalingConfig(
             num_workers=options.workers,
             use_gpu=gpu,
@@ -121,11 +166,14 @@ def _fit(shards: Shards, split: pa.Table, taxonomy: Taxonomy, checkpoints: str, 
             failure_config=FailureConfig(max_failures=MAX_FAILURES),
             checkpoint_config=CheckpointConfig(num_to_keep=2),
         ),
-        datasets={part.value: _examples(shards, split, part, options.seed) for part in (Part.TRAIN, Part.VALID)},
+        datasets={part.value: _examples(shards, ids, part, front_end, by_track, options) for part, ids in parts.items()},
     )
+    epochs = options.recipe.epochs
     progress.say(f"training {name}: {options.workers} worker(s){' on GPU' if gpu else ''}, checkpoints in {checkpoints}")
-    with progress.watching("train-network", options.epochs, lambda: ray.get(latest.seen.remote())):
-        return trainer.fit()
+    with progress.watching("train-network", epochs, lambda: ray.get(latest.seen.remote())):
+        result = trainer.fit()
+    with result.checkpoint.as_directory() as folder:
+        return state.load(folder)
 
 
 def _cpus_per_worker(workers: int) -> float:
@@ -134,9 +182,28 @@ def _cpus_per_worker(workers: int) -> float:
     return max(1, free // workers) if free >= workers else 0.5 * session.cpus() / workers
 
 
-def _examples(shards: Shards, split: pa.Table, part: Part, seed: int) -> "ray.data.Dataset":
-    mine = split.filter(pc.equal(split["part"], part.value))["track_id"].to_pylist()
-    return shards.stream(mine, seed=seed if part is Part.TRAIN else None)
+def _track_ids(split: pa.Table, part: Part) -> list[str]:
+    ids: list[str] = split.filter(pc.equal(split["part"], part.value))["track_id"].to_pylist()
+    return ids
+
+
+def _examples(
+    shards: Shards, track_ids: list[str], part: Part, front_end: FrontEnd, by_track: bool, options: TrainOptions
+) -> "ray.data.Dataset":
+    training = part is Part.TRAIN
+    waveform = options.recipe.waveform if training else ()
+    columns = (*segments.columns_for(front_end), *(("uri",) if waveform else ()))
+    rows = shards.stream(
+        track_ids, columns=columns, seed=options.seed if training else None, by_track=by_track or bool(waveform)
+    )
+    if waveform:
+
+        def alter(batch: pa.Table) -> pa.Table:
+            # Not seeded: the same task runs once an epoch, and must not do the same each time.
+            return altered(batch, front_end, waveform, np.random.default_rng()) if batch.num_rows else batch
+
+        rows = rows.map_batches(alter, batch_size=None, batch_format="pyarrow")
+    return rows.map_batches(segments.by_tracks, batch_size=None, batch_format="pyarrow") if by_track else rows
 
 
 def _measure(shards: Shards, split: pa.Table, taxonomy: Taxonomy, served: Served) -> tuple[dict[str, Any], Calibration]:
@@ -153,15 +220,17 @@ def _measure(shards: Shards, split: pa.Table, taxonomy: Taxonomy, served: Served
     return {part: metrics.evaluate(*rows, taxonomy, calibration) for part, rows in by_part.items()}, calibration
 
 
-def _provenance(shards: Shards, split: pa.Table, options: TrainOptions, epochs: int) -> dict[str, Any]:
+def _provenance(shards: Shards, split: pa.Table, options: TrainOptions, reached: State) -> dict[str, Any]:
     packages = ("torch", "ray", "numpy", "onnxruntime")
     return {
-        "shards": shards.url,
+        "members": [{"network": options.network, "recipe": options.recipe.to_dict(), "seed": options.seed}],
+        "shards": storage.told(shards.url),
         "shards_version": shards.version,
         "split_digest": splits.digest(split),
-        "options": asdict(options),
+        "options": options.to_dict(),
         "seed": options.seed,
-        "epochs_run": epochs,
+        "epochs_run": reached.epoch,
+        "history": list(reached.history),
         "code_version": genre_batch.__version__,
         "versions": {name: version(name) for name in packages} | {"python": platform.python_version()},
         "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,148 +1,122 @@
 """What each Ray Train worker does: epochs over its share of the shards, a checkpoint after each."""
 
-import math
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import ray.train
 import ray.train.torch
 import torch
 import torch.distributed
-from safetensors.torch import load_file, save_file
 from torch.utils.tensorboard import SummaryWriter
 
-from genre_batch.cluster.segments import pictures
-from genre_batch.models import fit, networks
+from genre_batch.cluster import segments
+from genre_batch.cluster.examples import Examples
+from genre_batch.front_end import FrontEnd
+from genre_batch.models import networks, state
+from genre_batch.models.fit import Batch, Fitting
+from genre_batch.models.recipe import Recipe
+from genre_batch.models.state import State
 from genre_batch.tables import storage
 
 SHUFFLED_SEGMENTS = 2048
 """Held in memory by each worker to draw batches from; the files themselves come in a new order each epoch."""
+PREFETCHED = 2
+"""Batches made ready while one is trained on."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """All that a worker needs besides its data."""
+    """All that a worker needs besides its data. steps: batches an epoch in each worker."""
 
     network: str
-    epochs: int
-    patience: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
+    recipe: dict[str, Any]
     seed: int
-    spectrogram_shape: tuple[int, int]
+    front_end: str
     genres: tuple[str, ...]
+    steps: int
     tensorboard: str
-
-
-@dataclass(frozen=True)
-class State:
-    """Where training stands after `epoch` epochs; finished when all are run or `stale` has reached the patience."""
-
-    epoch: int
-    best_loss: float
-    stale: int
-    weights: dict[str, torch.Tensor]
-    best_weights: dict[str, torch.Tensor]
-    optimizer: dict[str, Any] | None
-
-    def finished(self, config: Config) -> bool:
-        return self.epoch >= config.epochs or self.stale >= config.patience
 
 
 def train_worker(values: dict[str, Any]) -> None:
     """The loop of one Ray Train worker. values: `config`, the fields of Config, and `latest`, the actor that hears of progress."""
     config, latest = Config(**values["config"]), values["latest"]
+    front_end, recipe = FrontEnd.from_json(config.front_end), Recipe.from_dict(config.recipe)
+    device, rank = ray.train.torch.get_device(), ray.train.get_context().get_world_rank()
     torch.manual_seed(config.seed)
-    network = networks.build(config.network, config.spectrogram_shape[0], len(config.genres))
-    state = State(0, float("inf"), 0, network.state_dict(), network.state_dict(), None)
-    if checkpoint := ray.train.get_checkpoint():
-        with checkpoint.as_directory() as folder:
-            state = load(folder)
-    network.load_state_dict(state.weights)
-    context = ray.train.get_context()
+    network = networks.build(config.network, front_end.spectrogram_shape, len(config.genres))
+    # A CPU convolves channels that lie together half as fast again.
+    network = network.to(memory_format=torch.channels_last)
     model = ray.train.torch.prepare_model(network)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    if state.optimizer:
-        optimizer.load_state_dict(state.optimizer)
+    standing = _checkpoint()
     # The best state of a finished run is reported once more, so that a resumed run has a result.
-    if state.finished(config):
-        _report(state, {"epoch": state.epoch}, context.get_world_rank())
-    while not state.finished(config):
-        _schedule(optimizer, config, state.epoch)
-        trained = fit.score(_over_workers(fit.train_epoch(model, _batches("train", config, state.epoch), optimizer)))
-        valid = fit.score(_over_workers(fit.evaluate_epoch(model, _batches("valid", config, 0))))
-        # Copies: a state_dict shares memory with the network, which goes on learning.
-        weights = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
-        state = replace(state, epoch=state.epoch + 1, weights=weights, optimizer=optimizer.state_dict(), stale=state.stale + 1)
-        if valid.loss < state.best_loss:
-            state = replace(state, best_loss=valid.loss, best_weights=weights, stale=0)
-        scores = {
-            "train_loss": trained.loss,
-            "train_accuracy": trained.accuracy,
-            "valid_loss": valid.loss,
-            "valid_accuracy": valid.accuracy,
-        }
-        if context.get_world_rank() == 0:
-            _log(config.tensorboard, scores, state.epoch)
-            latest.set.remote(state.epoch, f"validation loss {valid.loss:.3f}, accuracy {valid.accuracy:.3f}")
-        _report(state, {"epoch": state.epoch} | scores, context.get_world_rank())
+    if standing and standing.finished(recipe):
+        _report(standing, rank)
+        return
+
+    def batches(part: str, epoch: int) -> Iterator[Batch]:
+        return _batches(part, front_end, config, recipe, network.recurrent, epoch, device)
+
+    def after(reached: State) -> None:
+        if rank == 0:
+            _log(config.tensorboard, reached.history[-1], reached.epoch)
+            latest.set.remote(reached.epoch, _remark(reached.history[-1]))
+        _report(reached, rank)
+
+    has_valid = "valid" in values["parts"]
+    fitting = Fitting(
+        network=network,
+        model=model,
+        recipe=recipe,
+        n_genres=len(config.genres),
+        top_db=front_end.top_db,
+        steps=config.steps,
+        seed=config.seed,
+        rank=rank,
+        reduce=_over_workers,
+    )
+    fitting.fit(standing, lambda epoch: batches("train", epoch), (lambda: batches("valid", 0)) if has_valid else None, after)
 
 
-def save(state: State, folder: str) -> None:
-    """Weights as safetensors; the optimizer as tensors that load without unpickling code."""
-    save_file(state.weights, Path(folder) / "weights.safetensors")
-    save_file(state.best_weights, Path(folder) / "best.safetensors")
-    rest = {"epoch": state.epoch, "best_loss": state.best_loss, "stale": state.stale, "optimizer": state.optimizer}
-    torch.save(rest, Path(folder) / "state.pt")
+def _checkpoint() -> State | None:
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is None:
+        return None
+    with checkpoint.as_directory() as folder:
+        return state.load(folder)
 
 
-def load(folder: str) -> State:
-    rest = torch.load(Path(folder) / "state.pt", weights_only=True, map_location="cpu")
-    weights, best = load_file(Path(folder) / "weights.safetensors"), load_file(Path(folder) / "best.safetensors")
-    return State(rest["epoch"], rest["best_loss"], rest["stale"], weights, best, rest["optimizer"])
-
-
-def _report(state: State, scores: dict[str, float], rank: int) -> None:
+def _report(reached: State, rank: int) -> None:
+    scores = dict(reached.history[-1])
     if rank:
         ray.train.report(scores)
         return
     with tempfile.TemporaryDirectory() as folder:
-        save(state, folder)
+        state.save(reached, folder)
         ray.train.report(scores, checkpoint=ray.train.Checkpoint.from_directory(folder))
 
 
-def _batches(part: str, config: Config, epoch: int) -> Iterator[fit.Batch]:
+def _batches(
+    part: str, front_end: FrontEnd, config: Config, recipe: Recipe, by_track: bool, epoch: int, device: torch.device
+) -> Iterator[Batch]:
     """This worker's share; training shuffled alike for the same seed and epoch."""
-    shuffle = (
-        {"local_shuffle_buffer_size": SHUFFLED_SEGMENTS, "local_shuffle_seed": config.seed + epoch} if part == "train" else {}
+    training = part == "train"
+    held = max(recipe.batch_size, SHUFFLED_SEGMENTS // (8 if by_track else 1))
+    shuffle = {"local_shuffle_buffer_size": held, "local_shuffle_seed": config.seed + epoch} if training else {}
+
+    # Not iter_torch_batches: it would hand over columns of Python objects, or take a Batch for tensors of its own to move.
+    rows = ray.train.get_dataset_shard(part).iter_batches(
+        batch_size=recipe.batch_size, batch_format="pyarrow", prefetch_batches=PREFETCHED, **shuffle
     )
-    device = ray.train.torch.get_device()
-
-    def collate(batch: pa.Table) -> fit.Batch:
-        spectrograms = torch.from_numpy(pictures(batch["spectrogram"], config.spectrogram_shape))
-        labels = pc.index_in(batch["genre"], pa.array(config.genres)).to_numpy().astype(np.int64)
-        return spectrograms.to(device), torch.from_numpy(labels).to(device)
-
-    rows = ray.train.get_dataset_shard(part).iter_batches(batch_size=config.batch_size, batch_format="pyarrow", **shuffle)
-    for batch in rows:
+    for table in rows:
+        examples = Examples.of(segments.flat(table) if by_track else table, front_end, config.genres)
+        batch = examples.whole(by_track=by_track)
         # One lone segment has no batch statistics.
-        if len(batch) > 1 or part != "train":
-            yield collate(batch)
-
-
-def _schedule(optimizer: torch.optim.Optimizer, config: Config, epoch: int) -> None:
-    """Half a cosine from the learning rate to nearly nothing, an epoch a step: the same wherever a run was resumed."""
-    rate = config.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / config.epochs))
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+        if len(batch.labels) > 1 or not training:
+            yield batch.to(device)
 
 
 def _over_workers(sums: torch.Tensor) -> torch.Tensor:
@@ -150,6 +124,12 @@ def _over_workers(sums: torch.Tensor) -> torch.Tensor:
         sums = sums.to(ray.train.torch.get_device())
         torch.distributed.all_reduce(sums)
     return sums.cpu()
+
+
+def _remark(scores: dict[str, float]) -> str:
+    part = "valid" if "valid_loss" in scores else "train"
+    name = "validation" if part == "valid" else "training"
+    return f"{name} loss {scores[f'{part}_loss']:.3f}, accuracy {scores[f'{part}_accuracy']:.3f}"
 
 
 def _log(url: str, scores: dict[str, float], epoch: int) -> None:

@@ -1,13 +1,16 @@
-"""Tables of descriptors to train baselines on: as others publish them, in CSV, or from our own shards."""
+"""Tables to train baselines on: descriptors as others publish them, in CSV, or those of our own shards, or what is told of spectrograms."""
 
 import dataclasses
 import hashlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
 
 from genre_batch.errors import ContractViolated, UsageError
 from genre_batch.front_end import MEL, Descriptors, FrontEnd
@@ -18,18 +21,30 @@ from schemas.descriptors import NAMES
 
 WHOLE_TRACK_S = 30
 """Of a recording of GTZAN."""
+ROWS_A_BATCH = 256
+"""Spectrograms in memory at a time, besides the file that they come from."""
+
+Floats = npt.NDArray[np.float64]
+Describe = Callable[[npt.NDArray[np.uint8]], Floats]
+"""Spectrograms [shape=(n, rows, columns), uint8] to [shape=(n, n_values)]."""
 
 
 @dataclass(frozen=True)
 class FeatureTable:
     """`rows`: track_id, segment, genre, artist (null where unknown), ordered by the first two; `values` [shape=(n, 57), float64] in the
-    order of schemas.descriptors; `length` in samples as published, None if it was not; `front_end` computes such values."""
+    order of schemas.descriptors, or [shape=(n, n_values)] as told of spectrograms; `length` in samples as published, None if it was not;
+    `front_end` computes such values, or the spectrograms that they are told of."""
 
     source: str
     rows: pa.Table
     values: npt.NDArray[np.float64]
     length: npt.NDArray[np.float64] | None
     front_end: FrontEnd
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """As models.bundle.Member has them."""
+        return ("statistics",) if self.front_end.spectrograms else ("descriptors",)
 
     @property
     def digest(self) -> str:
@@ -73,18 +88,52 @@ def read_published(url: str, artists: str | None) -> FeatureTable:
 def read_shards(url: str) -> FeatureTable:
     """The descriptors of our own shards. Raises UsageError if there are none, StoreUnreachable."""
     url = storage.normal(url)
-    table = delta.open_table(url, shards.NAME)
-    if table is None:
-        raise UsageError(f"{url} holds no shards: make them with build-shards --descriptors --shards {url}")
-    front_end = store.front_end(table)
+    _, front_end = _open(url, "build-shards --descriptors")
     if front_end.descriptors is None:
         raise UsageError(f"the shards at {url} hold no descriptors: build others with build-shards --descriptors")
     rows = store.read(url, shards.NAME, shards.ARROW, ["track_id", "segment", "genre", "artist", "descriptors"])
-    if not rows.num_rows:
-        raise UsageError(f"the shards at {url} are empty: see the table rejects there for why")
+    _refuse_empty(url, rows.num_rows)
     values = pc.list_flatten(rows["descriptors"]).to_numpy().reshape(rows.num_rows, len(NAMES))
     seen = dataclasses.replace(front_end, spectrograms=False)
     return ordered(FeatureTable(url, rows.drop_columns("descriptors"), values, None, seen))
+
+
+def read_spectrograms(url: str, describe: Describe) -> FeatureTable:
+    """What `describe` tells of the spectrograms of our own shards, of which few are in memory at a time. Raises UsageError if there are
+    none, StoreUnreachable."""
+    url = storage.normal(url)
+    table, front_end = _open(url, "build-shards")
+    if not front_end.spectrograms:
+        raise UsageError(f"the shards at {url} hold no spectrograms: build others, or take --features descriptors")
+    batches = [
+        (rows.drop_columns("spectrogram"), describe(_pictures(rows["spectrogram"], front_end.spectrogram_shape)))
+        for rows in _batches(table, ["track_id", "segment", "genre", "artist", "spectrogram"])
+    ]
+    _refuse_empty(url, len(batches))
+    rows, values = pa.concat_tables([rows for rows, _ in batches]), np.concatenate([values for _, values in batches])
+    return ordered(FeatureTable(url, rows, values, None, dataclasses.replace(front_end, descriptors=None)))
+
+
+def _open(url: str, how: str) -> tuple[DeltaTable, FrontEnd]:
+    table = delta.open_table(url, shards.NAME)
+    if table is None:
+        raise UsageError(f"{url} holds no shards: make them with {how} --shards {url}")
+    return table, store.front_end(table)
+
+
+def _refuse_empty(url: str, n: int) -> None:
+    if not n:
+        raise UsageError(f"the shards at {url} are empty: see the table rejects there for why")
+
+
+def _batches(table: DeltaTable, columns: list[str]) -> Iterator[pa.Table]:
+    for file in table.file_uris():
+        part = pq.ParquetFile(pa.BufferReader(storage.read_bytes(file)))
+        yield from (pa.table(batch) for batch in part.iter_batches(ROWS_A_BATCH, columns=columns) if batch.num_rows)
+
+
+def _pictures(column: pa.ChunkedArray, shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    return np.stack([np.frombuffer(value.as_buffer(), np.uint8).reshape(shape) for value in column])
 
 
 def ordered(table: FeatureTable) -> FeatureTable:

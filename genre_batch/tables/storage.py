@@ -48,6 +48,11 @@ def join(url: str, *parts: str) -> str:
     return "/".join([url.rstrip("/"), *parts])
 
 
+def told(url: str) -> str:
+    """A URL as it may be told to anybody: of a local path the last part alone."""
+    return url if is_s3(url) else PurePosixPath(url).name
+
+
 def endpoint_url() -> str | None:
     return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
 

@@ -64,6 +64,9 @@ def test_training_outlives_its_worker_and_its_driver(shards: str, tmp_path: Path
     assert f"after {EPOCHS} epochs" in said
     made = bundles.load(str(bundle))
     assert made.facts["provenance"]["epochs_run"] == EPOCHS
+    history = made.facts["provenance"]["history"]
+    assert [scores["epoch"] for scores in history] == list(range(1, EPOCHS + 1)), "no epoch is missing, and none is told twice"
+    assert all({"train_loss", "valid_loss"} <= scores.keys() for scores in history)
     assert made.front_end == MEL, "labelling need not compute what the network does not see"
     # Twice interrupted, at most one epoch done again each time: it did not begin anew.
     assert epochs() <= EPOCHS + 2

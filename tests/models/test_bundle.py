@@ -4,23 +4,42 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from genre_batch.errors import StoreUnreachable, UsageError
 from genre_batch.front_end import MEL, PRESETS, Denoise, FrontEnd
-from genre_batch.models.bundle import Bundle, load
+from genre_batch.models import bundle as bundles
+from genre_batch.models import join
+from genre_batch.models.bundle import Bundle, Member, ServedMember, load
 from genre_batch.models.calibrate import Calibration
 from genre_batch.taxonomy import Taxonomy
 from tests.sample_bundle import SMALL, SPLIT, figures, sample
 
 FILES = ("weights.safetensors", "model.onnx", "split.parquet", "MODEL_CARD.md")
 ALL = (*FILES, "bundle.json", "BUNDLE_ID")
+
+FOUND = pa.table(
+    {
+        "track_id": ["a", "b"],
+        "genre": ["rock", "jazz"],
+        "artist": pa.array(["Ada", None], pa.string()),
+        "logits": pa.array([[-0.5, -1.0], [-3.0, -0.25]], pa.list_(pa.float32())),
+    }
+)
+MEMBERS = [
+    Member("crnn", ("spectrograms", "state"), {"model.onnx": b"one", "weights.safetensors": b"its weights"}),
+    Member("svm", ("statistics",), {"model.skops": b"two"}),
+    Member("compact", ("spectrograms",), {"model.onnx": b"three", "weights.safetensors": b"weights too"}),
+]
+ENSEMBLE = {"name": "ensemble", "members": MEMBERS, "join": join.mean(3, 2), "folds": FOUND}
 
 
 @pytest.fixture
@@ -90,6 +109,9 @@ def test_nothing_in_it_is_to_be_unpickled(folder: Path):
         {"split": SPLIT.slice(1)},
         {"provenance": {"options": {"split": "artist"}, "split_digest": "0123", "seed": 4, "shards_version": 7}},
         {"metrics": {"valid": figures(), "test": figures(track_accuracy=0.51)}},
+        {"folds": FOUND},
+        {"join": join.mean(1, 2)},
+        {"members": MEMBERS[:1]},
     ],
     ids=lambda changes: next(iter(changes)),
 )
@@ -130,14 +152,29 @@ def test_files_of_two_bundles_do_not_mix(folder: Path, tmp_path: Path):
 
 
 def test_a_later_format_is_refused(folder: Path):
-    rewrite(folder, b'"format": 2', b'"format": 3')
-    with pytest.raises(UsageError, match="has format 3; this version reads format 2"):
+    rewrite(folder, b'"format": 3', b'"format": 4')
+    with pytest.raises(UsageError, match="has format 4; this version reads format 3"):
         load(str(folder))
 
 
-def test_only_files_of_a_bundle_are_read(folder: Path):
-    rewrite(folder, b'"model.onnx":', b'"../model.onnx":')
-    with pytest.raises(UsageError, match=r"it names '\.\./model\.onnx', which no bundle holds"):
+def test_an_older_format_is_refused(folder: Path):
+    """Whatever else it holds: one model without members."""
+    described = json.loads((folder / "bundle.json").read_bytes())
+    del described["members"], described["join"]
+    told = json.dumps(described | {"format": 2}).encode()
+    (folder / "bundle.json").write_bytes(told)
+    (folder / "BUNDLE_ID").write_text(hashlib.sha256(told).hexdigest()[:16])
+    with pytest.raises(UsageError, match="has format 2; this version reads format 3"):
+        load(str(folder))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../model.onnx", "2/../model.onnx", "x/model.onnx", "2/split.parquet", "2/3/model.onnx", "model.pkl", "/model.onnx"],
+)
+def test_only_files_of_a_bundle_are_read(folder: Path, name: str):
+    rewrite(folder, b'"model.onnx":', f'"{name}":'.encode())
+    with pytest.raises(UsageError, match=f"it names {re.escape(repr(name))}, which no bundle holds"):
         load(str(folder))
 
 
@@ -150,8 +187,88 @@ def rewrite(folder: Path, old: bytes, new: bytes) -> None:
 
 
 def test_a_network_is_served_by_onnx_and_a_baseline_by_skops():
-    assert sample().served == ("model.onnx", b"the network", SMALL)
-    assert sample(model={"model.skops": b"a pipeline"}).served == ("model.skops", b"a pipeline", SMALL)
+    served = sample().served
+    assert served == ((ServedMember("model.onnx", b"the network", ("spectrograms",)),), None, SMALL)
+    assert sample(**ENSEMBLE).served.members == (
+        ServedMember("model.onnx", b"one", ("spectrograms", "state")),
+        ServedMember("model.skops", b"two", ("statistics",)),
+        ServedMember("model.onnx", b"three", ("spectrograms",)),
+    )
+    assert hash(sample(**ENSEMBLE).served) == hash(sample(**ENSEMBLE).served)
+
+
+def test_several_members_come_back_as_they_were_written(tmp_path: Path):
+    sample(**ENSEMBLE).write(str(tmp_path))
+    found = load(str(tmp_path))
+    assert found.members == MEMBERS
+    assert found.join == join.mean(3, 2)
+    assert sample().join is None
+    assert (found.facts["model"], sample().members[0].model) == ("ensemble", "compact")
+    lying = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert lying == {*ALL, "2/model.skops", "3/model.onnx", "3/weights.safetensors", "folds.parquet"}
+
+
+def test_a_join_comes_back_exactly(tmp_path: Path):
+    drawn = np.random.default_rng(0)
+    labels = np.arange(40) % 2
+    logits = [drawn.normal(size=(40, 2)) + 2 * np.eye(2)[labels] for _ in range(3)]
+    stacked = join.stacked(logits, labels, 2)
+    sample(**ENSEMBLE | {"join": stacked}).write(str(tmp_path))
+    found = load(str(tmp_path)).join
+    assert found == stacked
+    assert found is not None
+    np.testing.assert_array_equal(found(logits), stacked(logits))
+
+
+def test_folds_come_back_as_they_were_written(tmp_path: Path):
+    sample(folds=FOUND).write(str(tmp_path))
+    found = load(str(tmp_path)).folds
+    assert found is not None
+    assert found.equals(FOUND)
+    assert sample().folds is None
+
+
+@pytest.mark.parametrize("name", ["2/model.skops", "3/model.onnx", "3/weights.safetensors", "folds.parquet"])
+def test_a_changed_file_of_a_later_member_is_refused(tmp_path: Path, name: str):
+    sample(**ENSEMBLE).write(str(tmp_path))
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes() + b"\n")
+    with pytest.raises(UsageError, match=f"is refused: {name} was changed after it was written"):
+        load(str(tmp_path))
+    (tmp_path / name).unlink()
+    with pytest.raises(UsageError, match=f"no whole bundle: .*{name} is not there"):
+        load(str(tmp_path))
+
+
+def test_members_that_changed_places_are_refused(tmp_path: Path):
+    sample(**ENSEMBLE).write(str(tmp_path))
+    first, third = tmp_path / "model.onnx", tmp_path / "3" / "model.onnx"
+    one, three = first.read_bytes(), third.read_bytes()
+    first.write_bytes(three)
+    third.write_bytes(one)
+    with pytest.raises(UsageError, match=r"model\.onnx was changed"):
+        load(str(tmp_path))
+
+
+def test_its_size_is_that_of_its_files():
+    bundle = sample(**ENSEMBLE)
+    assert bundle.facts["bytes"] == sum(len(data) for name, data in bundle.files.items() if name != "MODEL_CARD.md")
+
+
+def test_the_bundle_that_ships_is_found_by_its_name(tmp_path: Path):
+    place = Path(bundles.place("gtzan"))
+    assert place.parts[-3:] == ("genre_batch", "published", "gtzan")
+    assert bundles.travelling("gtzan") == "gtzan", "its path is another on each machine"
+    assert bundles.place(str(tmp_path / "gtzan")) == bundles.travelling(str(tmp_path / "gtzan")) == str(tmp_path / "gtzan")
+
+
+def test_the_bundle_that_ships_is_whole():
+    if not Path(bundles.place("gtzan")).exists():
+        pytest.skip("no bundle is shipped yet")
+    shipped = load("gtzan")
+    assert len(shipped.taxonomy) == 10
+    assert shipped.folds is not None
+    assert sum(len(data) for data in shipped.files.values()) <= 10_000_000
+    assert sorted(set(shipped.split["part"].to_pylist())) == ["train"]
 
 
 def test_no_bundle_at_all(tmp_path: Path):

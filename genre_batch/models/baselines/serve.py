@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 
 from genre_batch.errors import UsageError
 from genre_batch.models.baselines.select import shares
+from genre_batch.signal import statistics
 
 # skops imports every module of scikit-learn, and one of them torch: half a gigabyte that a worker need not pay.
 _TORCH = "sklearn.externals.array_api_compat.torch"
@@ -53,11 +54,18 @@ def logits(known: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
 
 
 class BaselineScorer:
-    """Runs a fitted pipeline on descriptors."""
+    """Runs a fitted pipeline on descriptors, or on the statistics of spectrograms."""
 
-    def __init__(self, data: bytes) -> None:
-        self.fitted = load(data)
+    def __init__(self, data: bytes, inputs: tuple[str, ...]) -> None:
+        self.fitted, self.inputs = load(data), inputs
 
-    def __call__(self, spectrograms: object, descriptors: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float32]:
-        assert descriptors is not None
-        return logits(shares(self.fitted, descriptors, len(self.fitted.classes_)))
+    def __call__(
+        self, spectrograms: npt.NDArray[np.uint8] | None, descriptors: npt.NDArray[np.float64] | None = None
+    ) -> npt.NDArray[np.float32]:
+        if self.inputs == ("statistics",):
+            assert spectrograms is not None
+            seen = statistics.describe(spectrograms)
+        else:
+            assert descriptors is not None
+            seen = descriptors
+        return logits(shares(self.fitted, seen, len(self.fitted.classes_)))

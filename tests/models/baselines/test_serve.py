@@ -22,6 +22,7 @@ from genre_batch.choices import Map, Model, Profile
 from genre_batch.errors import UsageError
 from genre_batch.models.baselines import grids, select, serve
 from genre_batch.models.baselines.serve import BaselineScorer
+from genre_batch.signal import statistics
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -149,10 +150,23 @@ def test_logits_in_exact_numbers():
 def test_a_scorer_gives_logits_of_descriptors():
     model = fitted(Model.KNN, n_features=57)
     x, y = rows(57, seed=1)
-    found = BaselineScorer(serve.dump(model))(None, x)
+    found = BaselineScorer(serve.dump(model), ("descriptors",))(None, x)
     np.testing.assert_array_equal(found, serve.logits(model.predict_proba(x)))
     assert found.shape == (60, 3)
     assert (found.argmax(axis=1) == y).mean() > 0.5
+
+
+def test_a_scorer_gives_logits_of_the_statistics_of_spectrograms():
+    y = np.repeat([0, 1, 2], 20)
+    levels = np.random.default_rng(0).integers(0, 200, (60, 8, 12)).astype(np.uint8)
+    levels[np.arange(60), y] += 50
+    x = statistics.describe(levels)
+    model = select.fit(grids.pipeline(Profile.SOUND, Model.KNN, Map.NONE, n_rows=60, seed=0), {}, x, y)
+    scorer = BaselineScorer(serve.dump(model), ("statistics",))
+    found = scorer(levels)
+    np.testing.assert_array_equal(found, serve.logits(model.predict_proba(x)))
+    assert (found.argmax(axis=1) == y).mean() > 0.5
+    np.testing.assert_array_equal(scorer(levels, rows(57)[0]), found)
 
 
 def test_serving_needs_no_torch():

@@ -1,0 +1,208 @@
+"""`tune-network`: what is drawn, and a search on real folds that is interrupted, goes on, and is asked for more."""
+
+import csv
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import ray
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genre_batch.choices import Augmentation, Redo
+from genre_batch.cluster import folds, search, segments, tally
+from genre_batch.cluster.drawn import Draw, Halving
+from genre_batch.cluster.folds import Held, Trial
+from genre_batch.cluster.search import Asked
+from genre_batch.cluster.shards import build_shards
+from genre_batch.errors import UsageError
+from genre_batch.front_end import MEL
+from genre_batch.models import recipes
+from genre_batch.models.recipe import Recipe
+from tests.running import Ended, job
+
+Run = Callable[..., Ended]
+
+
+OWN = Recipe()
+
+
+def asked(trials: int, recipe: Recipe = OWN, seed: int = 0) -> Asked:
+    return Asked(network="compact", recipe=recipe, trials=trials, n_folds=5, seed=seed)
+
+
+def test_the_recipe_itself_comes_first_and_more_draws_do_not_change_the_first():
+    base = Recipe(learning_rate=0.00123456, weight_decay=0.3, batch_size=24)
+    few, many = search.drawn_values(asked(4, base)), search.drawn_values(asked(9, base))
+    assert few[0] == {
+        "learning_rate": 0.00123456,
+        "weight_decay": 0.3,
+        "label_smoothing": base.label_smoothing,
+        "averaging": base.averaging,
+        "batch_size": 24,
+        "strength.mixup_alpha": base.strength.mixup_alpha,
+        "strength.crop_share": base.strength.crop_share,
+    }
+    assert search.changed(base, few[0]) == base
+    assert many[:4] == few
+    assert len({draw["learning_rate"] for draw in many}) == 9
+    assert search.drawn_values(asked(4, base, seed=1))[1:] != few[1:]
+
+
+@given(st.integers(0, 2**32), st.floats(1e-5, 1e-2), st.integers(2, 64))
+def test_draws_are_recipes_within_bounds(seed: int, rate: float, size: int):
+    base = Recipe(learning_rate=rate, batch_size=size)
+    values = search.drawn_values(asked(2, base, seed))[1]
+    drawn = search.changed(base, values)
+    # Rounded to three digits, a draw at a bound may pass it by half a percent.
+    assert rate / 4 * 0.995 <= drawn.learning_rate <= rate * 4 * 1.005
+    assert 0.001 <= drawn.weight_decay <= 1
+    assert 0 <= drawn.label_smoothing <= 0.2
+    assert drawn.averaging in (0, 0.98, 0.99, 0.995)
+    assert drawn.batch_size in (max(2, size // 2), size, 2 * size)
+    assert 0.1 <= drawn.strength.mixup_alpha <= 1
+    assert 0.5 <= drawn.strength.crop_share <= 1
+    assert values["learning_rate"] == float(f"{values['learning_rate']:.3g}")
+    assert drawn.epochs == base.epochs
+
+
+def test_rates_are_drawn_evenly_by_order_of_magnitude():
+    decays = [draw["weight_decay"] for draw in search.drawn_values(asked(400))[1:]]
+    shares = np.histogram(np.log10(decays), bins=[-3, -2, -1, 0])[0] / len(decays)
+    assert np.abs(shares - 1 / 3).max() < 0.08
+
+
+def test_nothing_is_drawn_for_what_is_switched_off():
+    assert not [name for name in search.space(recipes.of("resnet34")) if name.startswith("strength.")]
+    only_mixup = Recipe(augment=(Augmentation.MIXUP,))
+    assert [name for name in search.space(only_mixup) if name.startswith("strength.")] == ["strength.mixup_alpha"]
+
+
+@pytest.mark.parametrize(("trials", "n_folds"), [(0, 5), (3, 1)])
+def test_a_search_needs_trials_and_folds(trials: int, n_folds: int):
+    wanted = Asked(network="compact", recipe=Recipe(), trials=trials, n_folds=n_folds, seed=0)
+    with pytest.raises(UsageError, match="at least one trial and two folds"):
+        search.tune_network(shards_url="nowhere", out="nowhere", asked=wanted)
+
+
+@pytest.fixture(scope="module")
+def shards(ray_session: None, small_library: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    url = str(tmp_path_factory.mktemp("search") / "shards")
+    manifest = str(small_library / "manifest.csv")
+    build_shards(library_url=manifest, shards_url=url, front_end=MEL, artists=None, redo=Redo.NOTHING, max_reject_fraction=0)
+    return url
+
+
+@pytest.fixture
+def run(shards: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Run:
+    given = ("--shards", shards, "--out", str(tmp_path), "--epochs", "1")
+    return lambda *more: job(capfd, "tune-network", *given, *more)
+
+
+def test_a_search_that_was_interrupted_goes_on_and_is_asked_for_more(run: Run, shards: str, tmp_path: Path) -> None:
+    first = run("--trials", "4")
+    assert first.code == 0, first.err
+    assert "Best by log-likelihood of 4 draws" in first.out
+    rows = table(tmp_path)
+    assert [row["draw"] for row in rows] == ["0", "1", "2", "3"]
+    assert rows[0]["folds"] == "5", "what others are compared with does all folds"
+    whole = [row for row in rows if row["folds"] == "5"]
+    best = max(whole, key=lambda row: float(row["log_likelihood"]))
+    assert f"Draw {best['draw']}: learning_rate {float(best['learning_rate']):g}" in first.out
+    recipe = recipes.read(str(tmp_path / "best.toml"), recipes.of("compact"))
+    assert (recipe.epochs, recipe.learning_rate) == (1, float(best["learning_rate"]))
+    assert recipe.batch_size == int(best["batch_size"])
+    assert recipe.strength.crop_share == float(best["strength.crop_share"])
+    # A stopped draw has stored the folds that it did, and no more.
+    files = outcomes(tmp_path)
+    assert sum(name.endswith(".parquet") for name in files) == sum(int(row["folds"]) for row in rows)
+
+    # As if it had been killed while it trained the last fold of draw 0, before the fourth was told of.
+    draw = own(shards, tmp_path)
+    standing = json.loads(Path(draw.uri).read_text())
+    assert (standing["figures"]["folds"], standing["finished"]) == (5, True)
+    Path(draw.uri).write_text(json.dumps({"figures": {}, "seconds": standing["seconds"][:3], "finished": False}))
+    Path(draw.held[4].uri).unlink()
+    kept = {name: at for name, at in outcomes(tmp_path).items() if name.endswith(".parquet")}
+    second = run("--trials", "4")
+    assert second.code == 0, second.err
+    assert "going on: 3 of 4 draws are finished" in second.err
+    now = outcomes(tmp_path)
+    assert {name: now[name] for name in kept} == kept, "a fold was trained twice"
+    assert now.keys() == files.keys()
+    assert [without_time(row) for row in table(tmp_path)] == [without_time(row) for row in rows]
+
+    third = run("--trials", "5")
+    assert "going on: 4 of 5 draws are finished" in third.err
+    assert [without_time(row) for row in table(tmp_path)][:4] == [without_time(row) for row in rows]
+    again = run("--trials", "5")
+    assert "going on: 5 of 5 draws are finished" in again.err
+    assert again.out == third.out
+
+
+def test_a_draw_behind_the_median_is_stopped_and_the_recipe_itself_never(ray_session: None, tmp_path: Path) -> None:
+    held = [[Held(None, k, [], [], str(tmp_path / f"{n}-{k}.parquet")) for k in range(5)] for n in range(4)]
+    tried = [Draw(n, {}, each) for n, each in enumerate(held)]
+    for draw in tried:
+        Path(draw.uri).write_text(json.dumps({"figures": {}, "seconds": [1.0], "finished": False}))
+    counted = ray.remote(num_cpus=0)(tally.Tally).remote()
+    halving = Halving(tried, counted)
+    trials = [SimpleNamespace(trial_id=str(n), config={"number": n}) for n in range(4)]
+    for trial in trials:
+        halving.on_trial_add(None, trial)
+
+    def decided(number: int, n_folds: int, log_likelihood: float) -> str:
+        return halving.on_trial_result(None, trials[number], {"folds": n_folds, "log_likelihood": log_likelihood})
+
+    def finished() -> list[int]:
+        return [draw.number for draw in tried if json.loads(Path(draw.uri).read_text())["finished"]]
+
+    assert decided(1, 1, -1.0) == "CONTINUE"
+    assert decided(2, 1, -2.0) == "STOP"
+    assert decided(0, 1, -9.0) == "CONTINUE"
+    assert decided(3, 1, -0.5) == "CONTINUE"
+    assert finished() == [2]
+    assert tally.progress(counted) == (4, "4 spared")
+    # After three folds nobody is compared; after four they are again.
+    assert (decided(3, 2, -0.5), decided(1, 2, -0.4)) == ("CONTINUE", "CONTINUE")
+    assert (decided(3, 3, -9.0), decided(3, 4, -0.5), decided(1, 4, -0.6)) == ("CONTINUE", "CONTINUE", "STOP")
+    assert finished() == [1, 2]
+    assert decided(0, 5, -9.0) == "CONTINUE"
+
+
+def test_folds_can_be_trained_alone_and_together(shards: str, tmp_path: Path) -> None:
+    """One fold of five is judged on its own tracks alone, and is not trained again when all are wanted."""
+    opened = segments.open_shards(shards)
+    trial = Trial(network="compact", recipe=Recipe(epochs=1), seed=3)
+    held = folds.planned(opened, trial, str(tmp_path))
+    assert sorted(name for each in held for name in each.test) == sorted(opened.tracks["track_id"].to_pylist())
+    assert all(not set(each.train) & set(each.test) for each in held)
+    (one,) = folds.cross_validate(opened, [trial], str(tmp_path), only=[1])
+    assert set(one["track_id"].to_pylist()) == set(held[1].test)
+    before = outcomes(tmp_path)
+    assert len(before) == 1
+    (every,) = folds.cross_validate(opened, [trial], str(tmp_path))
+    assert set(every["track_id"].to_pylist()) == set(opened.tracks["track_id"].to_pylist())
+    assert {name: at for name, at in outcomes(tmp_path).items() if name in before} == before
+
+
+def table(place: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((place / "trials.csv").open()))
+
+
+def without_time(row: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in row.items() if name != "seconds"}
+
+
+def outcomes(place: Path) -> dict[str, int]:
+    return {file.name: file.stat().st_mtime_ns for file in (place / "folds").iterdir()}
+
+
+def own(shards: str, place: Path) -> Draw:
+    """Draw 0 of the searches above, which does all folds."""
+    trial = Trial(network="compact", recipe=dataclasses.replace(recipes.of("compact"), epochs=1), seed=0)
+    return Draw(0, {}, folds.planned(segments.open_shards(shards), trial, str(place)))
