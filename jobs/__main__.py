@@ -12,12 +12,15 @@ from genre_batch.errors import ExitCode, job_error_behind
 from jobs.build_shards import build_shards
 from jobs.config import JobCommand, check_environment, commands_of
 from jobs.demo import demo
+from jobs.ensemble import ensemble
 from jobs.evaluate import evaluate
+from jobs.import_spectrograms import import_spectrograms
 from jobs.inventory import inventory
 from jobs.label_catalog import label_catalog
 from jobs.query import query
 from jobs.train_network import train_network
 from jobs.tune_baselines import tune_baselines
+from jobs.tune_network import tune_network
 
 INTERRUPTED = 130
 """What typer makes of a KeyboardInterrupt."""
@@ -30,7 +33,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for job in (demo, inventory, build_shards, train_network, tune_baselines, evaluate, label_catalog, query):
+for job in (
+    demo,
+    inventory,
+    build_shards,
+    import_spectrograms,
+    train_network,
+    tune_network,
+    tune_baselines,
+    ensemble,
+    evaluate,
+    label_catalog,
+    query,
+):
     app.command(name=job.__name__.replace("_", "-"), cls=JobCommand)(job)
 
 

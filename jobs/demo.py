@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from genre_batch.choices import Protocol, Redo
+from genre_batch.choices import Redo
 from jobs.config import Config
 
 EPOCHS = 8
@@ -45,9 +45,9 @@ def demo(
         _step(f"build-shards --library {manifest} --shards {shards}")
         build_shards(library=manifest, shards=shards, front_end="mel", artists=None, redo=Redo.NOTHING, max_reject_fraction=0)
         _step(f"train-network --shards {shards} --bundle {bundle} --epochs {EPOCHS}")
-        train_network(shards=shards, bundle=bundle, network="compact", split=Protocol.ARTIST, epochs=EPOCHS)
-        _step(f"evaluate --bundle {bundle} --shards {shards} --out {folder}/evaluation")
-        evaluate(bundle=bundle, shards=shards, out=f"{folder}/evaluation")
+        train_network(shards=shards, bundle=bundle, epochs=EPOCHS)
+        _step(f"evaluate --bundle {bundle} --shards {shards} --out {folder}/evaluation --leave-out")
+        evaluate(bundle=bundle, shards=shards, out=f"{folder}/evaluation", leave_out=True)
         _step(f"label-catalog --library {songs} --bundle {bundle} --tables {tables} --max-reject-fraction {MAX_REJECTS}")
         label_catalog(library=songs, bundle=bundle, tables=tables, max_reject_fraction=MAX_REJECTS)
     for question, sql in QUESTIONS.items():

@@ -8,8 +8,8 @@ from jobs.summary import accounts
 
 def label_catalog(
     library: options.Library,
-    bundle: options.Bundle,
     tables: options.Tables,
+    bundle: options.Bundle = options.DEFAULT_BUNDLE,
     redo: options.RedoOption = Redo.NOTHING,
     max_reject_fraction: options.MaxRejects = options.DEFAULT_MAX_REJECTS,
     config: Config = None,

@@ -4,14 +4,19 @@ from typing import Annotated
 
 import typer
 
-from genre_batch.choices import Map, Model, Profile, Protocol
+from genre_batch.choices import Features, Map, Model, Profile, Protocol
 from jobs.config import Config
 
 
 def tune_baselines(
     out: Annotated[str, typer.Option(help="Folder for grid.csv, grid.md, grid.png and the table trials.", metavar="URL")],
     table: Annotated[str | None, typer.Option(help="Feature table as GTZAN's are published.", metavar="FILE")] = None,
-    shards: Annotated[str | None, typer.Option(help="Or shards that were built with --descriptors.", metavar="URL")] = None,
+    shards: Annotated[
+        str | None, typer.Option(help="Or shards, for descriptors built with --descriptors.", metavar="URL")
+    ] = None,
+    features: Annotated[
+        Features, typer.Option(help="What baselines see of shards; statistics: of each band of the spectrogram.")
+    ] = Features.DESCRIPTORS,
     artists: Annotated[str | None, typer.Option(help="CSV with columns track and artist, for --table.", metavar="FILE")] = None,
     bundle: Annotated[
         str | None, typer.Option(help="Where the best sound baseline goes; default: bundle in --out.", metavar="URL")
@@ -23,11 +28,13 @@ def tune_baselines(
         list[Protocol] | None, typer.Option(help="Who may stand on both sides; default: all that apply.")
     ] = None,
     model: Annotated[list[Model] | None, typer.Option(help="Which baselines; default: all eight.")] = None,
-    map: Annotated[list[Map] | None, typer.Option(help="Which feature maps; default: all four.")] = None,
+    map: Annotated[
+        list[Map] | None, typer.Option(help="Which feature maps; default: all four, for statistics all but polynomial.")
+    ] = None,
     seed: Annotated[int, typer.Option()] = 42,
     config: Config = None,
 ) -> None:
-    """Tell what descriptors are worth: eight baselines under four feature maps, judged under four protocols.
+    """Tell what descriptors or statistics of spectrograms are worth: eight baselines under four feature maps and four protocols.
 
     The same command again goes on where an interrupted run stopped.
 
@@ -39,9 +46,10 @@ def tune_baselines(
         table_url=table,
         shards_url=shards,
         artists=artists,
+        looked_at=features,
         out=out,
         bundle_url=bundle or f"{out.rstrip('/')}/bundle",
-        asked=job.Asked(profile or [Profile.SOUND], protocol or None, model or list(Model), map or list(Map)),
+        asked=job.Asked(profile or [Profile.SOUND], protocol or None, model or list(Model), map or None),
         seed=seed,
     )
     for row in job.bests(tuned.rows):

@@ -94,6 +94,8 @@ def test_the_grid_is_told_and_the_best_becomes_a_bundle(run: Run, place: str) ->
     bundle = bundles.load(f"{place}/tuned/bundle")
     assert f"bundle {bundle.bundle_id}" in ended.out
     assert bundle.facts["provenance"]["options"]["split"] == "artist"
+    assert bundle.folds is not None
+    assert len(set(bundle.folds["track_id"].to_pylist())) == SONGS
 
 
 def test_a_finished_grid_is_not_tried_again(run: Run, place: str) -> None:
@@ -123,10 +125,16 @@ def test_its_bundle_labels_like_any_other(run: Run, place: str) -> None:
     assert np.mean([row["best_genre"] == row["truth"] for row in rows]) > 0.9
     judged = run(
         *("evaluate", "--bundle", f"{place}/tuned/bundle", "--shards", f"{place}/shards", "--out", f"{place}/judged"),
-        "--include-training",
+        *("--include-training", "--no-stability"),
     )
     assert judged.code == 0, judged.err
-    assert json.loads(storage.read_bytes(f"{place}/judged/evaluation.json"))["n_tracks"] == SONGS
+    figures = json.loads(storage.read_bytes(f"{place}/judged/evaluation.json"))
+    assert (figures["n_tracks"], figures["includes_training_tracks"]) == (SONGS, True)
+    anew = run(
+        *("evaluate", "--bundle", f"{place}/tuned/bundle", "--shards", f"{place}/shards", "--out", f"{place}/anew"),
+        *("--folds", "2"),
+    )
+    assert (anew.code, "which --folds cannot train anew: tune-baselines cross-validates baselines" in anew.err) == (2, True)
 
 
 def published(folder: Path, *, tracks: int = 10, segments: int = 3) -> Path:

@@ -143,13 +143,18 @@ def test_a_finished_training_is_not_repeated(run, place: Place) -> None:
 
 
 def test_evaluation_leaves_out_what_was_trained_on(run, place: Place) -> None:
-    ended = run("evaluate", "--bundle", place.bundle, "--shards", place.shards, "--out", place.evaluation)
+    arguments = ("evaluate", "--bundle", place.bundle, "--shards", place.shards, "--out", place.evaluation)
+    refused = run(*arguments)
+    assert (refused.code, f"24 of the {SONGS} tracks" in refused.err) == (2, True)
+    ended = run(*arguments, "--leave-out")
     assert ended.code == 0, ended.err
     figures = json.loads(storage.read_bytes(place.evaluation + "/evaluation.json"))
     assert figures["n_tracks"] == 6
     assert figures["tracks_left_out"] == SONGS - 6
     assert figures == figures | bundles.load(place.bundle).facts["metrics"]["test"]
+    assert {found["n"] for found in figures["stability"].values()} == {6}
     assert storage.read_bytes(place.evaluation + "/confusion.png").startswith(b"\x89PNG")
+    assert storage.read_bytes(place.evaluation + "/evaluation.md").startswith(b"# Evaluation of compact")
 
 
 def test_one_front_end_for_shards_and_labels(place: Place) -> None:

@@ -130,6 +130,10 @@ def test_keys_with_hyphens_or_underscores(line: Line, key: str):
         ('[query]\nfromat = "csv"', "there is no option of query 'fromat': did you mean 'format'?"),
         ("[query]\nepochs = 3", "there is no option of query 'epochs': did you mean"),
         ("[train-network]\nepoch = 3", "there is no option of train-network 'epoch': did you mean 'epochs'?"),
+        (
+            "[train-network]\naugmentation = ['crop']",
+            "there is no option of train-network 'augmentation': did you mean 'augment'?",
+        ),
         ('[label_catalog]\nredo = "all"', "there is no job 'label_catalog': did you mean 'label-catalog'?"),
         ("query = 3", "there is no option 'query': did you mean"),
         ("tables = ", "is no TOML"),
@@ -184,8 +188,10 @@ def test_a_misspelt_flag_or_job(line: Line):
 
 
 def test_there_are_these_jobs():
-    names = ["build-shards", "demo", "evaluate", "inventory", "label-catalog", "query", "train-network", "tune-baselines"]
-    assert sorted(JOBS) == names
+    assert sorted(JOBS) == [
+        "build-shards", "demo", "ensemble", "evaluate", "import-spectrograms", "inventory", "label-catalog", "query",
+        "train-network", "tune-baselines", "tune-network",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(JOBS))

@@ -10,6 +10,7 @@ import pytest
 
 from genre_batch.errors import ContractViolated, UsageError
 from genre_batch.front_end import MEL, Descriptors, FrontEnd
+from genre_batch.signal import statistics
 from genre_batch.tables import features, store
 from genre_batch.tables.features import FeatureTable, read_published
 from schemas import shards
@@ -318,3 +319,51 @@ def test_shards_without_descriptors_are_refused(tmp_path: Path):
         features.read_shards(shards_with(str(tmp_path / "plain"), MEL, shard("a")))
     with pytest.raises(UsageError, match="are empty: see the table rejects"):
         features.read_shards(shards_with(str(tmp_path / "empty"), DESCRIBED))
+
+
+DRAWN = dataclasses.replace(DESCRIBED, name="small", segment_s=1.0, segment_hop_s=1.0, n_bands=4)
+
+
+def picture(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, DRAWN.spectrogram_shape, np.uint8)
+
+
+def test_spectrograms_become_a_table_of_what_is_told_of_them(tmp_path: Path):
+    rows = [("b", 0, 2), ("a", 1, 1), ("a", 0, 0)]
+    url = shards_with(str(tmp_path), DRAWN, *(shard(t, s, spectrogram=picture(seed).tobytes()) for t, s, seed in rows))
+    found = features.read_spectrograms(url, statistics.describe)
+    assert found.rows.select(["track_id", "segment"]).to_pylist() == [
+        {"track_id": "a", "segment": 0},
+        {"track_id": "a", "segment": 1},
+        {"track_id": "b", "segment": 0},
+    ]
+    assert found.rows.column_names == ["track_id", "segment", "genre", "artist"]
+    np.testing.assert_array_equal(found.values, statistics.describe(np.stack([picture(n) for n in range(3)])))
+    assert found.values.shape == (3, 12)
+    assert found.front_end == dataclasses.replace(DRAWN, descriptors=None)
+    assert found.inputs == ("statistics",)
+    assert small().inputs == ("descriptors",)
+
+
+def test_few_spectrograms_are_in_memory_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(features, "ROWS_A_BATCH", 2)
+    url = shards_with(str(tmp_path), DRAWN, *(shard("a", n, spectrogram=picture(n).tobytes()) for n in range(5)))
+    sizes: list[int] = []
+
+    def describe(spectrograms: np.ndarray) -> np.ndarray:
+        sizes.append(len(spectrograms))
+        return spectrograms.mean(axis=(1, 2))[:, None]
+
+    values = features.read_spectrograms(url, describe).values
+    assert sizes == [2, 2, 1]
+    np.testing.assert_allclose(values[:, 0], [picture(n).mean() for n in range(5)])
+
+
+def test_shards_without_spectrograms_are_refused(tmp_path: Path):
+    described = dataclasses.replace(DESCRIBED, spectrograms=False)
+    with pytest.raises(UsageError, match="holds no shards: make them with build-shards --shards"):
+        features.read_spectrograms(str(tmp_path / "none"), statistics.describe)
+    with pytest.raises(UsageError, match=r"hold no spectrograms: build others, or take --features descriptors$"):
+        features.read_spectrograms(shards_with(str(tmp_path / "plain"), described), statistics.describe)
+    with pytest.raises(UsageError, match="are empty: see the table rejects"):
+        features.read_spectrograms(shards_with(str(tmp_path / "empty"), DRAWN), statistics.describe)
