@@ -71,6 +71,7 @@ class Augmentation(StrEnum):
     """What is done to spectrograms while a network is trained."""
 
     CROP = "crop"
+    STRETCH = "stretch"
     SHIFT = "shift"
     GAIN = "gain"
     EQUALISER = "equaliser"

@@ -8,7 +8,7 @@ import typer
 from genre_batch.choices import Redo
 from jobs.config import Config
 
-EPOCHS = 8
+EPOCHS = 24
 MAX_REJECTS = 0.2
 """The library holds bad files on purpose."""
 

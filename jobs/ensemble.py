@@ -16,6 +16,7 @@ def ensemble(
     join: Annotated[
         Joining, typer.Option(help="mean log-probability, or a regression that weighs who is good at what.")
     ] = Joining.MEAN,
+    remark: Annotated[list[str] | None, typer.Option(help="A sentence for the model card; may be given again.")] = None,
     config: Config = None,
 ) -> None:
     """Join bundles into one that labels like any other, and tell what it is worth and what it costs.
@@ -28,7 +29,7 @@ def ensemble(
     from genre_batch.models import bundle as bundles
     from genre_batch.tables import storage
 
-    joined = job.ensemble({url: bundles.load(url) for url in bundle}, join)
+    joined = job.ensemble({url: bundles.load(url) for url in bundle}, join, remark or [])
     joined.write(out)
     facts = joined.facts
     figures, provenance = facts["metrics"]["folds"], facts["provenance"]

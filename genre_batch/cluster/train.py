@@ -81,7 +81,9 @@ def train_network(*, shards_url: str, bundle_url: str, checkpoints: str, options
     """
     networks.kind(options.network)
     if options.n_folds == 1 or (options.n_folds and options.split is Protocol.FAULT_FILTERED):
-        raise UsageError("--folds needs at least two parts, and fault-filtered lists have one: leave out one of --folds and --split")
+        raise UsageError(
+            "--folds needs at least two parts, and fault-filtered lists have one: leave out one of --folds and --split"
+        )
     with session.session():
         shards = segments.open_shards(shards_url)
         front_end = folds.front_end_of(shards, options.network)

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -31,12 +32,12 @@ ABOUT = ["track_id", "genre", "artist", "segment"]
 ORDER = [("track_id", "ascending"), ("segment", "ascending")]
 
 
-def ensemble(bundles: dict[str, Bundle], method: Joining) -> Bundle:
+def ensemble(bundles: dict[str, Bundle], method: Joining, remarks: Sequence[str] = ()) -> Bundle:
     """One bundle of the models of all; bundles: by where they come from, which refusals name. Each bundle counts as one member, also one
     that is an ensemble itself.
 
     Judged on the segments that all of them were cross-validated on: for each track, stacking, temperature and threshold were
-    fitted on tracks of other artists. The bundle's own are fitted on all. Raises UsageError.
+    fitted on tracks of other artists. The bundle's own are fitted on all. remarks: sentences for the card. Raises UsageError.
     """
     _refuse(bundles, method)
     front_end = _front_end(bundles)
@@ -62,6 +63,7 @@ def ensemble(bundles: dict[str, Bundle], method: Joining) -> Bundle:
                 _origin(bundle) | {"track_accuracy": float(right.mean())}
                 for bundle, right in zip(bundles.values(), alone, strict=True)
             ],
+            "remarks": list(remarks),
             "seed": SEED,
             "code_version": genre_batch.__version__,
             "versions": {name: version(name) for name in ("scikit-learn", "numpy", "scipy")}

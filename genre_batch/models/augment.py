@@ -25,6 +25,8 @@ def augment(
     draw = _Draw(len(levels), levels.device, generator)
     if Augmentation.CROP in parts:
         levels = _cropped(levels, strength, draw)
+    if Augmentation.STRETCH in parts:
+        levels = _stretched(levels, strength, draw)
     if Augmentation.SHIFT in parts:
         rows = levels.shape[1]
         places = torch.arange(rows, device=levels.device) + draw.between(-strength.shift_bands, strength.shift_bands)[:, None]
@@ -82,12 +84,20 @@ def _numpy(generator: torch.Generator) -> "np.random.Generator":
 
 
 def _cropped(levels: Tensor, strength: Strength, draw: _Draw) -> Tensor:
-    """Another part of each segment, played a little faster or slower."""
+    """Another part of each segment: whole columns, for between two columns statistics of change would be others."""
     columns = levels.shape[2]
     kept = max(1, round(columns * strength.crop_share))
-    widths = (kept * (1 + draw.between(-strength.stretch, strength.stretch))).clamp(max=columns)
-    starts = draw.between(0, 1) * (columns - widths)
-    places = starts[:, None] + torch.arange(kept, device=levels.device) * (widths / kept)[:, None]
+    starts = (draw.between(0, 1) * (columns - kept + 1)).long().clamp(max=columns - kept)
+    places = starts[:, None] + torch.arange(kept, device=levels.device)
+    return levels.gather(2, places[:, None, :].expand(-1, levels.shape[1], -1))
+
+
+def _stretched(levels: Tensor, strength: Strength, draw: _Draw) -> Tensor:
+    """Played a little faster or slower about the middle; past the ends the last column stands still."""
+    columns = levels.shape[2]
+    middle = (columns - 1) / 2
+    speed = 1 + draw.between(-strength.stretch, strength.stretch)[:, None]
+    places = middle + (torch.arange(columns, device=levels.device) - middle) * speed
     return _resampled(levels.transpose(1, 2), places).transpose(1, 2)
 
 

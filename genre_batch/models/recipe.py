@@ -52,7 +52,7 @@ class Recipe:
     label_smoothing: float = 0.1
     averaging: float = 0.99
     """Decay of the moving average of weights that is kept in the end; 0: the last weights are."""
-    patience: int = 10
+    patience: int = 11
     """Stop after so many epochs without a better validation loss."""
     augment: tuple[Augmentation, ...] = (Augmentation.CROP, Augmentation.MIXUP)
     waveform: tuple[WaveformPart, ...] = ()

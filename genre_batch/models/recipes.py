@@ -11,8 +11,8 @@ from genre_batch.tables import storage
 CHOSEN = Recipe()
 """Chosen by cross-validation between artists on GTZAN (docs/results.md)."""
 
-RECURRENT = replace(CHOSEN, batch_size=20)
-"""Tracks, of three segments in GTZAN."""
+RECURRENT = replace(CHOSEN, batch_size=8)
+"""Tracks, of some ten segments."""
 
 ORIGINAL = Recipe(
     epochs=20,

@@ -41,9 +41,10 @@ def test_nothing_switched_on_changes_nothing(parts: tuple[Augmentation, ...]):
 @pytest.mark.parametrize("part", DRAWN)
 def test_a_part_changes_every_segment_and_each_in_its_own_way(part: Augmentation):
     same = pictures(1).repeat(N, 1, 1)
-    found = changed(same, part, crop_share=0.9)
-    assert found.shape == ((N, ROWS, 36) if part is Augmentation.CROP else same.shape)
-    assert len(found.unique(dim=0)) == N
+    found = changed(same, part, crop_share=0.5)
+    assert found.shape == ((N, ROWS, 20) if part is Augmentation.CROP else same.shape)
+    # Crops begin at whole columns, so two may be alike.
+    assert len(found.unique(dim=0)) >= (N - 2 if part is Augmentation.CROP else N)
     assert not any(torch.equal(each, same[0, :, : found.shape[2]].float()) for each in found)
     assert torch.equal(same, pictures(1).repeat(N, 1, 1)), "what is stored stays as it was"
 
@@ -85,24 +86,27 @@ def ramp(axis: int) -> torch.Tensor:
 
 @pytest.mark.parametrize(("share", "width"), [(0.75, 30), (0.5, 20), (0.33, 13), (0.001, 1), (1.0, 40)])
 def test_a_crop_has_exactly_its_share_of_columns(share: float, width: int):
-    found = changed(ramp(2), Augmentation.CROP, crop_share=share, stretch=0.0)
+    found = changed(ramp(2), Augmentation.CROP, crop_share=share)
     assert found.shape == (N, ROWS, width)
-    starts = (COLUMNS - width) * drawn_crop()[1]
+    starts = (torch.rand(N, generator=generator()) * (COLUMNS - width + 1)).floor()
     expected = 4 * (starts[:, None] + torch.arange(width))
-    torch.testing.assert_close(found, expected[:, None].expand(found.shape), rtol=0, atol=1e-3)
+    assert torch.equal(found, expected[:, None].expand(found.shape)), "whole columns, as they are"
 
 
-def drawn_crop() -> tuple[torch.Tensor, torch.Tensor]:
-    again = generator()
-    return torch.rand(N, generator=again), torch.rand(N, generator=again)
+def test_every_start_of_a_crop_is_drawn():
+    many = ramp(2)[:1].repeat(400, 1, 1)
+    found = augment(many, [Augmentation.CROP], Strength(crop_share=0.9), top_db=80, generator=generator())
+    assert sorted(set((found[:, 0, 0] / 4).int().tolist())) == [0, 1, 2, 3, 4]
 
 
-def test_a_crop_is_played_faster_or_slower():
-    found = changed(ramp(2), Augmentation.CROP, crop_share=0.5, stretch=0.2)
-    pace = found[:, 0].diff(dim=1)[:, :-1] / 4
-    torch.testing.assert_close(pace, (0.8 + 0.4 * drawn_crop()[0])[:, None].expand(pace.shape), rtol=0, atol=1e-4)
-    assert found.shape == (N, ROWS, 20)
-    assert found.max() <= 4 * (COLUMNS - 1)
+def test_a_stretched_segment_is_played_faster_or_slower_about_its_middle():
+    found = changed(ramp(2), Augmentation.STRETCH, stretch=0.2)
+    drawn = 0.8 + 0.4 * torch.rand(N, generator=generator())
+    assert found.shape == (N, ROWS, COLUMNS)
+    pace = found[:, 0].diff(dim=1)[:, COLUMNS // 2 - 5 : COLUMNS // 2 + 4] / 4
+    torch.testing.assert_close(pace, drawn[:, None].expand(pace.shape), rtol=0, atol=1e-4)
+    middle = found[:, 0, COLUMNS // 2 - 1 : COLUMNS // 2 + 1].mean(1)
+    torch.testing.assert_close(middle, torch.full((N,), 4 * (COLUMNS - 1) / 2), rtol=0, atol=1e-3)
     assert pace.min() < 0.95 < 1.05 < pace.max()
 
 

@@ -13,7 +13,7 @@ from tests.sample_bundle import SMALL, sample
 
 SHAPE = ROWS, COLUMNS = SMALL.spectrogram_shape
 N_GENRES = 2
-PLAIN = ("compact", "compact-fusion", "resnet34")
+PLAIN = ("timbre", "compact", "compact-fusion", "resnet34")
 RECURRENT = ("crnn", "crnn-fusion")
 
 

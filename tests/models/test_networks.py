@@ -14,6 +14,7 @@ MOST = 500_000
 def test_these_are_known():
     assert sorted(NETWORKS) == [
         "compact", "compact-fusion", "crnn", "crnn-fusion", "mini-vgg-v5", "mini-vgg-v6", "resnet34", "resnet34-fusion", "resnet34-seed",
+        "timbre",
     ]  # fmt: skip
 
 

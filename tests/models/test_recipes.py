@@ -16,6 +16,7 @@ def test_whose_recipe_is_whose(name: str):
     expected = {
         "compact": recipes.CHOSEN,
         "compact-fusion": recipes.CHOSEN,
+        "timbre": recipes.CHOSEN,
         "crnn": recipes.RECURRENT,
         "crnn-fusion": recipes.RECURRENT,
     }
