@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import ray
 import ray.data
-from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
 import genre_batch
@@ -25,7 +25,7 @@ from genre_batch.cluster.waveforms import altered
 from genre_batch.errors import UsageError
 from genre_batch.evaluation import left_out, metrics
 from genre_batch.front_end import FrontEnd
-from genre_batch.models import calibrate, cost, export, networks, state
+from genre_batch.models import calibrate, cost, export, networks
 from genre_batch.models.bundle import Bundle, Served
 from genre_batch.models.calibrate import Calibration
 from genre_batch.models.recipe import Recipe
@@ -143,6 +143,7 @@ def _fit(
     by_track = networks.kind(options.network).recurrent
     sizes = shards.sizes(parts[Part.TRAIN])
     n_train = len(sizes) if by_track else sum(sizes.values())
+    stored = storage.join(checkpoints, name, "state.tar")
     config = {
         "network": options.network,
         "recipe": options.recipe.to_dict(),
@@ -151,6 +152,7 @@ def _fit(
         "genres": taxonomy.genres,
         "steps": max(1, -(-n_train // (options.recipe.batch_size * options.workers))),
         "tensorboard": storage.join(checkpoints, name, "tensorboard"),
+        "state": stored,
     }
     latest = ray.remote(num_cpus=0)(tally.Latest).remote()
     trainer = TorchTrainer(
@@ -166,16 +168,16 @@ def _fit(
             storage_path=path,
             storage_filesystem=system,
             failure_config=FailureConfig(max_failures=MAX_FAILURES),
-            checkpoint_config=CheckpointConfig(num_to_keep=2),
         ),
         datasets={part.value: _examples(shards, ids, part, front_end, by_track, options) for part, ids in parts.items()},
     )
     epochs = options.recipe.epochs
     progress.say(f"training {name}: {options.workers} worker(s){' on GPU' if gpu else ''}, checkpoints in {checkpoints}")
     with progress.watching("train-network", epochs, lambda: ray.get(latest.seen.remote())):
-        result = trainer.fit()
-    with result.checkpoint.as_directory() as folder:
-        return state.load(folder)
+        trainer.fit()
+    reached = train_loop.stored(stored)
+    assert reached is not None
+    return reached
 
 
 def _cpus_per_worker(workers: int) -> float:

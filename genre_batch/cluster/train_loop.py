@@ -1,6 +1,11 @@
-"""What each Ray Train worker does: epochs over its share of the shards, a checkpoint after each."""
+"""What each Ray Train worker does: epochs over its share of the shards, and after each its state stored, in one piece.
 
+Not as checkpoints of Ray Train: the driver hears of those when it next asks, so that several short epochs could be lost.
+"""
+
+import io
 import os
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +20,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from genre_batch.cluster import segments
 from genre_batch.cluster.examples import Examples
+from genre_batch.errors import Missing
 from genre_batch.front_end import FrontEnd
 from genre_batch.models import networks, state
 from genre_batch.models.fit import Batch, Fitting
@@ -39,6 +45,7 @@ class Config:
     genres: tuple[str, ...]
     steps: int
     tensorboard: str
+    state: str
 
 
 def train_worker(values: dict[str, Any]) -> None:
@@ -51,10 +58,8 @@ def train_worker(values: dict[str, Any]) -> None:
     # A CPU convolves channels that lie together half as fast again.
     network = network.to(memory_format=torch.channels_last)
     model = ray.train.torch.prepare_model(network)
-    standing = _checkpoint()
-    # The best state of a finished run is reported once more, so that a resumed run has a result.
+    standing = stored(config.state)
     if standing and standing.finished(recipe):
-        _report(standing, rank)
         return
 
     def batches(part: str, epoch: int) -> Iterator[Batch]:
@@ -62,9 +67,10 @@ def train_worker(values: dict[str, Any]) -> None:
 
     def after(reached: State) -> None:
         if rank == 0:
+            store(config.state, reached)
             _log(config.tensorboard, reached.history[-1], reached.epoch)
             latest.set.remote(reached.epoch, _remark(reached.history[-1]))
-        _report(reached, rank)
+        ray.train.report(dict(reached.history[-1]))
 
     has_valid = "valid" in values["parts"]
     fitting = Fitting(
@@ -81,22 +87,24 @@ def train_worker(values: dict[str, Any]) -> None:
     fitting.fit(standing, lambda epoch: batches("train", epoch), (lambda: batches("valid", 0)) if has_valid else None, after)
 
 
-def _checkpoint() -> State | None:
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint is None:
-        return None
-    with checkpoint.as_directory() as folder:
-        return state.load(folder)
-
-
-def _report(reached: State, rank: int) -> None:
-    scores = dict(reached.history[-1])
-    if rank:
-        ray.train.report(scores)
-        return
-    with tempfile.TemporaryDirectory() as folder:
+def store(url: str, reached: State) -> None:
+    """Over the last one, whole or not at all."""
+    packed = io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=packed, mode="w") as archive:
         state.save(reached, folder)
-        ray.train.report(scores, checkpoint=ray.train.Checkpoint.from_directory(folder))
+        archive.add(folder, arcname=".")
+    storage.write_bytes(url, packed.getvalue())
+
+
+def stored(url: str) -> State | None:
+    """None if nothing was stored yet."""
+    try:
+        packed = io.BytesIO(storage.read_bytes(url))
+    except Missing:
+        return None
+    with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=packed) as archive:
+        archive.extractall(folder, filter="data")
+        return state.load(folder)
 
 
 def _batches(

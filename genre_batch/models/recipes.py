@@ -9,7 +9,7 @@ from genre_batch.models.recipe import Recipe
 from genre_batch.tables import storage
 
 CHOSEN = Recipe()
-"""Chosen by cross-validation between artists on GTZAN (docs/results.md)."""
+"""Chosen by cross-validation between artists on GTZAN (docs/networks.md)."""
 
 RECURRENT = replace(CHOSEN, batch_size=8)
 """Tracks, of some ten segments."""

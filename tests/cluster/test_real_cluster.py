@@ -126,14 +126,14 @@ def large_library(small_library: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def untrained_bundle(tmp_path: Path) -> str:
     """What it says does not matter here."""
-    network = networks.build("compact", MEL.spectrogram_shape[0], len(GENRES))
+    network = networks.build("compact", MEL.spectrogram_shape, len(GENRES))
     row = {"track_id": "x", "genre": GENRES[0], "artist": None, "part": "train"}
     figures = dict.fromkeys(("track_accuracy", "segment_accuracy", "macro_f1", "ece", "coverage", "selective_accuracy"), 0.0)
     import pyarrow as pa
 
     bundle = Bundle.assemble(
         name="compact",
-        model={"model.onnx": export.to_onnx(network, MEL.spectrogram_shape), "weights.safetensors": export.weights(network)},
+        members=[export.member(network, "compact", MEL.spectrogram_shape)],
         front_end=MEL,
         taxonomy=Taxonomy(GENRES),
         calibration=Calibration(1.0, 0.0),

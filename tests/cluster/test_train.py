@@ -49,7 +49,7 @@ def test_training_outlives_its_worker_and_its_driver(shards: str, tmp_path: Path
     worker = next(child for child in psutil.Process(first.pid).children(recursive=True) if "RayTrainWorker" in child.name())
     before = epochs()
     worker.kill()
-    # One epoch may be done again: the last checkpoint can be one older than the last epoch.
+    # The epoch that was under way is done again.
     wait(first, lambda: epochs() >= before + 2)
     for each in [*psutil.Process(first.pid).children(recursive=True), psutil.Process(first.pid)]:
         each.kill()
@@ -68,7 +68,7 @@ def test_training_outlives_its_worker_and_its_driver(shards: str, tmp_path: Path
     assert [scores["epoch"] for scores in history] == list(range(1, EPOCHS + 1)), "no epoch is missing, and none is told twice"
     assert all({"train_loss", "valid_loss"} <= scores.keys() for scores in history)
     assert made.front_end == MEL, "labelling need not compute what the network does not see"
-    # Twice interrupted, at most one epoch done again each time: it did not begin anew.
+    # Twice interrupted, at most one epoch done again each time, and told of: it did not begin anew.
     assert epochs() <= EPOCHS + 2
 
 

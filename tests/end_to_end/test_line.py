@@ -125,7 +125,7 @@ def test_training_makes_a_bundle_that_onnx_and_torch_read_alike(run, place: Plac
     parts = bundle.split.group_by("artist").aggregate([("part", "count_distinct")])
     assert set(parts["part_count_distinct"].to_pylist()) == {1}
     spectrograms = np.random.default_rng(0).integers(0, 256, (70, *bundle.front_end.spectrogram_shape), dtype=np.uint8)
-    onnx, torch = scorer.of(bundle, "cpu"), export.TorchScorer(bundle, "cpu")
+    onnx, torch = scorer.of(bundle, "cpu"), export.TorchScorer(bundle, 0, "cpu")
     np.testing.assert_allclose(onnx(spectrograms), torch(spectrograms), atol=1e-4)
     events = storage.walk(place.root + "/bundle-training")
     assert any("/tensorboard/events" in found.uri for found in events)
@@ -198,7 +198,7 @@ def test_every_track_is_labelled_or_rejected_with_its_reason(run, place: Place) 
 def test_a_label_is_what_its_bundle_says(run, place: Place) -> None:
     bundle = bundles.load(place.bundle)
     row = ask(run, place, "SELECT * FROM labels WHERE track_id LIKE 'metal/%' ORDER BY track_id LIMIT 1")[0]
-    logits = export.TorchScorer(bundle, "cpu")(extract(storage.read_bytes(row["uri"]), bundle.front_end).spectrograms)
+    logits = export.TorchScorer(bundle, 0, "cpu")(extract(storage.read_bytes(row["uri"]), bundle.front_end).spectrograms)
     shares = probabilities(pool(logits, np.zeros(len(logits), np.int64)), bundle.calibration.temperature)[0]
     assert row["probabilities"] == pytest.approx(dict(zip(bundle.taxonomy.genres, shares, strict=True)), abs=1e-4)
     assert row["confidence"] == pytest.approx(max(shares), abs=1e-4)
