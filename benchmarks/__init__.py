@@ -3,6 +3,10 @@
     python -m benchmarks.extract    recordings to spectrograms, against a librosa pipeline on the same bytes
     python -m benchmarks.storage    size, speed and error of ways to store a spectrogram in Parquet
     python -m benchmarks.published  how near front end `gtzan-published` comes to the published GTZAN spectrograms
+    python -m benchmarks.descriptors, .protocols    the 57 descriptors, and baselines under four protocols
+    python -m benchmarks.networks   ONNX Runtime against eager PyTorch, int8 against float, Ray Train against a plain loop
+    python -m benchmarks.ablation   what each part of `compact` is worth
+    python -m benchmarks.from_audio recordings against published spectrograms, and labels that change
 
-Each takes --json FILE. Times are CPU seconds of this process, all threads added up.
+Each but ablation takes --json FILE. Times are CPU seconds of this process, all threads added up.
 """
