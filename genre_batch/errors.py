@@ -25,6 +25,14 @@ class Missing(TrackError):
     reason, stage = Reason.MISSING, Stage.READ
 
 
+class Forbidden(TrackError):
+    reason, stage = Reason.FORBIDDEN, Stage.READ
+
+
+class TooLarge(TrackError):
+    reason, stage = Reason.TOO_LARGE, Stage.READ
+
+
 class Empty(TrackError):
     reason, stage = Reason.EMPTY, Stage.DECODE
 
@@ -37,12 +45,24 @@ class NotFinite(TrackError):
     reason, stage = Reason.NOT_FINITE, Stage.DECODE
 
 
+class TooLong(TrackError):
+    reason, stage = Reason.TOO_LONG, Stage.DECODE
+
+
 class TooShort(TrackError):
     reason, stage = Reason.TOO_SHORT, Stage.SEGMENT
 
 
 class Silent(TrackError):
     reason, stage = Reason.SILENT, Stage.SEGMENT
+
+
+class TooSlow(TrackError):
+    reason, stage = Reason.TOO_SLOW, Stage.WORK
+
+
+class Crashed(TrackError):
+    reason, stage = Reason.CRASHED, Stage.WORK
 
 
 class ExitCode(IntEnum):
@@ -54,6 +74,7 @@ class ExitCode(IntEnum):
     TOO_MANY_REJECTS = 4
     CONTRACT = 5
     HELD = 6
+    DRIFTED = 7
     STOPPED_EARLY = 75
 
 
@@ -81,6 +102,18 @@ class ContractViolated(JobError):
 
 class TablesHeld(JobError):
     exit_code = ExitCode.HELD
+
+
+class Drifted(JobError):
+    """All was published; what was found differs from what is expected."""
+
+    exit_code = ExitCode.DRIFTED
+
+
+class StoppedEarly(JobError):
+    """What was committed stays; the next run goes on from there."""
+
+    exit_code = ExitCode.STOPPED_EARLY
 
 
 def job_error_behind(error: BaseException) -> JobError | None:

@@ -22,11 +22,15 @@ ARROW = pa.schema(
         pa.field("probabilities", pa.map_(pa.string(), pa.float64()), nullable=False),
         pa.field("segments_used", pa.int32(), nullable=False),
         pa.field("duration_s", pa.float64(), nullable=False),
+        # Root mean square of the mono recording in dB, 0 for a square wave at full scale.
+        pa.field("loudness_db", pa.float64()),
         pa.field("content_version", pa.string(), nullable=False),
         pa.field("bundle_id", pa.string(), nullable=False),
         pa.field("front_end", pa.string(), nullable=False),
         pa.field("run_id", pa.string(), nullable=False),
         pa.field("labelled_at", pa.timestamp("us", tz="UTC"), nullable=False),
+        # When a run found the recording gone from the library; null while it is there.
+        pa.field("deleted_at", pa.timestamp("us", tz="UTC")),
     ]
 )
 
@@ -34,6 +38,11 @@ ARROW = pa.schema(
 def validate(table: pa.Table) -> None:
     """Raises ContractError; probabilities must lie in 0..1 and sum to 1 within 0.001 in each row."""
     contract.validate(NAME, table, ARROW, _checks, KEY)
+    validate_probabilities(NAME, table)
+
+
+def validate_probabilities(name: str, table: pa.Table) -> None:
+    """Raises ContractError for a row of the map column `probabilities` that is no distribution."""
     # pandera has no map type: the values are checked here.
     lists = table["probabilities"].combine_chunks().cast(pa.list_(pa.struct([("key", pa.string()), ("value", pa.float64())])))
     shares = pa.table({"row": pc.list_parent_indices(lists), "share": pc.struct_field(pc.list_flatten(lists), "value")})
@@ -43,7 +52,7 @@ def validate(table: pa.Table) -> None:
         pc.less_equal(pc.abs(pc.subtract(sums["share_sum"], 1.0)), SUM_TOLERANCE), pc.greater_equal(sums["share_min"], 0.0)
     )
     if sums.num_rows != table.num_rows or shares["share"].null_count or not pc.all(right, min_count=0).as_py():
-        raise contract.ContractError(f"table {NAME}: probabilities that do not lie in 0..1 and sum to 1")
+        raise contract.ContractError(f"table {name}: probabilities that do not lie in 0..1 and sum to 1")
 
 
 def _checks() -> dict[str, list[object]]:

@@ -17,6 +17,8 @@ class Stage(StrEnum):
     READ = "read"
     DECODE = "decode"
     SEGMENT = "segment"
+    # The process that worked on it ended, or it took too long: nobody can tell how far it came.
+    WORK = "work"
 
 
 class Reason(StrEnum):
@@ -24,11 +26,16 @@ class Reason(StrEnum):
 
     NO_GENRE = "no_genre"
     MISSING = "missing"
+    FORBIDDEN = "forbidden"
+    TOO_LARGE = "too_large"
     EMPTY = "empty"
     UNDECODABLE = "undecodable"
     NOT_FINITE = "not_finite"
+    TOO_LONG = "too_long"
     TOO_SHORT = "too_short"
     SILENT = "silent"
+    TOO_SLOW = "too_slow"
+    CRASHED = "crashed"
 
 
 ARROW = pa.schema(
@@ -43,6 +50,8 @@ ARROW = pa.schema(
         pa.field("front_end", pa.string(), nullable=False),
         pa.field("run_id", pa.string(), nullable=False),
         pa.field("rejected_at", pa.timestamp("us", tz="UTC"), nullable=False),
+        # When a run found the object gone from the library; null while it is there.
+        pa.field("deleted_at", pa.timestamp("us", tz="UTC")),
     ]
 )
 
