@@ -1,8 +1,9 @@
 """Does a bundle trained on published spectrograms hold for recordings? Each is judged by networks that have not heard its artist.
 
-Every network of the bundle is trained anew without each fold of artists (no fold of a bundle is kept), and judges the fold's recordings: by
-their published spectrograms, from audio, and from audio altered in ways that must not change a label. Needs shards of published
-spectrograms and recordings of some of their tracks, which are not part of this project. Some minutes for each network and core.
+Every network of the bundle is trained anew without each fold of artists (no fold of a bundle is kept), and judges the fold's recordings:
+by their published spectrograms, all of them and those of the seconds that the recording has, from audio, and from audio altered in ways
+that must not change a label. Needs shards of published spectrograms and recordings of some of their tracks, which are not part of this
+project. Some minutes for each network and core.
 """
 
 import sys
@@ -16,6 +17,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 
 from benchmarks import report
@@ -37,6 +40,9 @@ from genre_batch.taxonomy import Taxonomy
 
 AS_IT_IS = "from audio"
 PUBLISHED = "published"
+SAME_SECONDS = "published, same seconds"
+POSITIONS = "positions"
+"""Beside spectrograms by how they were heard: which segments the recording as it is has."""
 PROCESSES = 2
 
 Logits = npt.NDArray[np.float32]
@@ -91,9 +97,12 @@ def _features(recording: tuple[str, str], front_end: FrontEnd, folder: str) -> i
     data, found = storage.read_bytes(uri), {}
     for name, alter in {AS_IT_IS: bytes, **ALTERATIONS}.items():
         try:
-            found[name] = extract(alter(data), front_end).spectrograms
+            features = extract(alter(data), front_end)
         except TrackError:
             continue
+        found[name] = features.spectrograms
+        if name == AS_IT_IS:
+            found[POSITIONS] = features.positions
     np.savez(Path(folder) / f"{track}.npz", **found)
     return 1
 
@@ -122,12 +131,24 @@ def _judge(task: Task) -> Heard:
     for track in task.test:
         rows = task.shards.read([track], columns)
         heard[PUBLISHED, track] = folds.predict(network, Examples.of(rows, task.front_end, task.genres))
-        with np.load(Path(task.features) / f"{track}.npz") as drawn:
-            for name in drawn.files:
-                n = len(drawn[name])
-                mine = Examples(drawn[name], None, np.zeros(n, np.int64), np.array([n]))
-                heard[name, track] = folds.predict(network, mine)
+        with np.load(Path(task.features) / f"{track}.npz") as file:
+            drawn = {name: file[name] for name in file.files}
+        same = at(rows, drawn.pop(POSITIONS, np.empty(0, np.int32)))
+        if same.num_rows:
+            heard[SAME_SECONDS, track] = folds.predict(network, Examples.of(same, task.front_end, task.genres))
+        for name, spectrograms in drawn.items():
+            n = len(spectrograms)
+            mine = Examples(spectrograms, None, np.zeros(n, np.int64), np.array([n]))
+            heard[name, track] = folds.predict(network, mine)
     return heard
+
+
+def at(rows: pa.Table, positions: npt.NDArray[np.int32]) -> pa.Table:
+    """The published segments of a track, of `rows` in their order, that begin where a segment of its recording begins.
+
+    positions: in segment hops. A recording that was cut has fewer segments than were published.
+    """
+    return rows.filter(pc.is_in(rows["segment"], pa.array(positions, pa.int32())))
 
 
 def _joined(judged: Iterable[tuple[Task, Heard]], members: list[dict[str, Any]], n_genres: int) -> Heard:
@@ -141,7 +162,9 @@ def _joined(judged: Iterable[tuple[Task, Heard]], members: list[dict[str, Any]],
 
 def _report(heard: Heard, known: Mapping[str, str], genres: Taxonomy, to: Path | None) -> None:
     labels: dict[str, dict[str, str]] = {}
+    sizes: dict[str, list[int]] = {}
     for (name, track), logits in heard.items():
+        sizes.setdefault(name, []).append(len(logits))
         pooled = calibrate.pool(logits, np.zeros(len(logits), np.int64))[0]
         labels.setdefault(name, {})[track] = genres.genres[int(pooled.argmax())]
     rates = stability.flip_rates(labels[AS_IT_IS], {name: found for name, found in labels.items() if name != AS_IT_IS})
@@ -149,6 +172,7 @@ def _report(heard: Heard, known: Mapping[str, str], genres: Taxonomy, to: Path |
         {
             "heard": name,
             "tracks": len(found),
+            "segments a track": float(np.mean(sizes[name])),
             "right": float(np.mean([known[track] == genre for track, genre in found.items()])),
             "other label than from audio": rates[name]["flip_rate"] if name in rates else 0.0,
         }

@@ -19,8 +19,8 @@ from genre_batch.models import export
 from genre_batch.models.network import Network
 from genre_batch.models.scorer import OnnxScorer
 
-SIZES = (32, 3, 1)
-"""Segments at a time: of a track of some minutes, of an excerpt of half a minute, of a live stream."""
+SIZES = (9, 3, 1, 32)
+"""Segments at a time: of an excerpt of half a minute where they overlap, and where not, of a live stream, of a track of some minutes."""
 ROUNDS = 20
 CALIBRATION_TRACKS = 60
 

@@ -19,6 +19,14 @@ class Redo(StrEnum):
     ALL = "all"
 
 
+class Relabel(StrEnum):
+    """What is labelled again although it is in the tables: all, what an older bundle refused, or all that was refused."""
+
+    ALL = "all"
+    OLDER_BUNDLE = "older-bundle"
+    REJECTED = "rejected"
+
+
 class Protocol(StrEnum):
     """Who may stand on both sides of a split: anybody (segments of one track, which flatters), no track, no artist (no track where
     the artist is unknown), or who GTZAN's fault-filtered lists say."""

@@ -5,12 +5,15 @@ Each job module imports what it needs when it runs, so that `query` and `--help`
 
 import signal
 import sys
+from typing import Annotated
 
 import typer
 
+from genre_batch import progress
 from genre_batch.errors import ExitCode, job_error_behind
+from genre_batch.progress import LogFormat
 from jobs.build_shards import build_shards
-from jobs.config import JobCommand, check_environment, commands_of
+from jobs.config import PREFIX, JobCommand, check_environment, commands_of
 from jobs.demo import demo
 from jobs.ensemble import ensemble
 from jobs.evaluate import evaluate
@@ -50,12 +53,18 @@ for job in (
 
 
 @app.callback()
-def check(context: typer.Context) -> None:
-    check_environment(commands_of(context))
+def check(
+    context: typer.Context,
+    log_format: Annotated[
+        LogFormat, typer.Option(envvar=PREFIX + "LOG_FORMAT", help="Lines on stderr: for people, or a JSON object each.")
+    ] = LogFormat.TEXT,
+) -> None:
+    check_environment(commands_of(context), also=("log_format",))
+    progress.set_format(log_format)
 
 
 def main() -> None:
-    """Ends with the exit code of the job: 0 done, 2 usage, 3 unreachable, 4 rejects, 5 contract, 6 held, 75 stopped early."""
+    """Ends with the exit code of the job: 0 done, 2 usage, 3 unreachable, 4 rejects, 5 contract, 6 held, 7 drifted, 75 stopped early."""
     # A scheduler's SIGTERM as a person's Ctrl-C: the one interruption that Ray passes on while it waits.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -63,14 +72,14 @@ def main() -> None:
     except SystemExit as end:
         if end.code != INTERRUPTED:
             raise
-        print("error: stopped early; what was published stays, run again to go on", file=sys.stderr)
+        progress.fail("stopped early; what was published stays, run again to go on")
         sys.exit(ExitCode.STOPPED_EARLY)
     # What is no JobError is a defect: it is raised on with its trace.
     except Exception as error:
         stopped = job_error_behind(error)
         if stopped is None:
             raise
-        print(f"error: {stopped}", file=sys.stderr)
+        progress.fail(str(stopped), exit_code=int(stopped.exit_code))
         sys.exit(stopped.exit_code)
 
 

@@ -35,9 +35,10 @@ def commands_of(context: Any) -> dict[str, Any]:
     return dict(context.command.commands)
 
 
-def check_environment(commands: dict[str, Any]) -> None:
-    """Raises BadParameter for a variable GENRE_BATCH_* that no job has an option for."""
-    known = {PREFIX + name.upper() for command in commands.values() for name in option_names(command)} | {PREFIX + "CONFIG"}
+def check_environment(commands: dict[str, Any], also: tuple[str, ...] = ()) -> None:
+    """Raises BadParameter for a variable GENRE_BATCH_* that no job has an option for; also: options of the app itself."""
+    known = {PREFIX + name.upper() for command in commands.values() for name in option_names(command)}
+    known |= {PREFIX + name.upper() for name in ("config", *also)}
     for variable in os.environ:
         if variable.startswith(PREFIX):
             _refuse_unknown("environment variable", variable, known)

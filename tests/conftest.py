@@ -36,19 +36,11 @@ class S3:
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     """An S3 server of this test run's own, with credentials of its own."""
-    import s3fs
-
     folder = tmp_path_factory.mktemp("seaweed")
     key, secret = f"key-{secrets.token_hex(8)}", secrets.token_hex(24)
     ports = free_ports(5)
-    arguments = ["-s3.port", "-master.port", "-volume.port", "-filer.port", "-admin.port"]
-    command = [weed(), "-logtostderr=true", "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
-    command += ["-master.telemetry=false", "-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
-    command += [f"{name}={port}" for name, port in zip(arguments, ports, strict=True)]
-    environment = os.environ | {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "GOMEMLIMIT": "300MiB"}
     endpoint = f"http://127.0.0.1:{ports[0]}"
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    server = seaweed(folder, ports, {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret})
     patched = pytest.MonkeyPatch()
     patched.setenv("AWS_ACCESS_KEY_ID", key)
     patched.setenv("AWS_SECRET_ACCESS_KEY", secret)
@@ -57,23 +49,40 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     patched.setenv("AWS_EC2_METADATA_DISABLED", "true")
     try:
         wait_for(endpoint, server)
-        store = s3fs.S3FileSystem(endpoint_url=endpoint, key=key, secret=secret, skip_instance_cache=True)
-        bucket = "music"
-        for _ in range(60):
-            try:
-                store.mkdir(bucket)
-                store.pipe_file(f"{bucket}/mine", key.encode())
-                break
-            except OSError:
-                time.sleep(0.5)
-        # A taken port moves the server silently to the next: this must be ours.
-        assert store.cat_file(f"{bucket}/mine") == key.encode()
-        store.rm_file(f"{bucket}/mine")
-        yield S3(endpoint, bucket)
+        make_bucket("music", endpoint, key, secret)
+        yield S3(endpoint, "music")
     finally:
         patched.undo()
-        server.terminate()
+        # It would wait for its clients before it ends by itself.
+        server.kill()
         server.wait(20)
+
+
+def seaweed(folder: Path, ports: list[int], credentials: dict[str, str]) -> "subprocess.Popen[bytes]":
+    """Start an S3 server over what the folder holds, at the first of five ports."""
+    arguments = ["-s3.port", "-master.port", "-volume.port", "-filer.port", "-admin.port"]
+    command = [weed(), "-logtostderr=true", "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
+    command += ["-master.telemetry=false", "-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
+    command += [f"{name}={port}" for name, port in zip(arguments, ports, strict=True)]
+    environment = os.environ | credentials | {"GOMEMLIMIT": "300MiB"}
+    with (folder / "log").open("a") as log:
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+
+def make_bucket(bucket: str, endpoint: str, key: str, secret: str) -> None:
+    """As soon as the server can; a taken port moves it silently to the next, so that it is made sure that it is ours."""
+    import s3fs
+
+    store = s3fs.S3FileSystem(endpoint_url=endpoint, key=key, secret=secret, skip_instance_cache=True)
+    for _ in range(60):
+        try:
+            store.mkdir(bucket)
+            store.pipe_file(f"{bucket}/mine", key.encode())
+            break
+        except OSError:
+            time.sleep(0.5)
+    assert store.cat_file(f"{bucket}/mine") == key.encode()
+    store.rm_file(f"{bucket}/mine")
 
 
 @pytest.fixture(scope="session")

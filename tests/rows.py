@@ -22,11 +22,13 @@ def label(track_id: str = "a", **changes: Any) -> Row:
         "probabilities": [("jazz", 0.25), ("rock", 0.75)],
         "segments_used": 2,
         "duration_s": 10.5,
+        "loudness_db": -20.0,
         "content_version": "v1",
         "bundle_id": "bundle1",
         "front_end": "front1",
         "run_id": "run1",
         "labelled_at": WHEN,
+        "deleted_at": None,
     } | changes
 
 
@@ -42,6 +44,20 @@ def reject(track_id: str = "a", **changes: Any) -> Row:
         "front_end": "front1",
         "run_id": "run1",
         "rejected_at": WHEN,
+        "deleted_at": None,
+    } | changes
+
+
+def segment(track_id: str = "a", segment: int = 0, **changes: Any) -> Row:
+    return {
+        "track_id": track_id,
+        "segment": segment,
+        "start_s": 5.0 * segment,
+        "best_genre": "rock",
+        "confidence": 0.75,
+        "probabilities": [("jazz", 0.25), ("rock", 0.75)],
+        "bundle_id": "bundle1",
+        "run_id": "run1",
     } | changes
 
 
@@ -65,11 +81,15 @@ def run(run_id: str = "run1", **changes: Any) -> Row:
     return {
         "run_id": run_id,
         "job": "label-catalog",
+        "state": "finished",
         "library": "/music",
         "listed": 6,
         "done": 3,
         "rejected": 2,
         "unchanged": 1,
+        "remaining": 0,
+        "deleted": 0,
+        "returned": 0,
         "not_audio": 4,
         "bundle_id": "bundle1",
         "front_end": "front1",

@@ -1,6 +1,7 @@
 """`import-spectrograms`: published spectrograms become a table of segments to train on."""
 
 import dataclasses
+import tempfile
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,15 +10,17 @@ import ray
 
 from genre_batch.choices import Redo
 from genre_batch.cluster import session
-from genre_batch.cluster.run import Run, Stamp, Summary, new_run_id, read_track
-from genre_batch.cluster.shards import Sharder, stamp_table
-from genre_batch.cluster.work import spread
+from genre_batch.cluster.accounts import Stamp, read_track
+from genre_batch.cluster.run import Run, Summary, new_run_id
+from genre_batch.cluster.shards import LIMITS, Sharder, stamp_table
+from genre_batch.cluster.work import Spread
 from genre_batch.errors import UsageError
 from genre_batch.front_end import FrontEnd
 from genre_batch.signal import columns, pictures
 from genre_batch.signal.extract import TrackFeatures
 from genre_batch.tables import described, lock, plan, spectrograms, storage
 from genre_batch.tables.library import Library
+from genre_batch.tables.store import Writer
 from schemas import shards
 
 
@@ -67,11 +70,13 @@ def import_spectrograms(
     if artists:
         listed = spectrograms.with_artists(listed, artists)
     run_id, url = new_run_id(), storage.normal(shards_url)
-    with lock.held(url, run_id), session.session():
+    with lock.held(url, run_id) as held, session.session(), tempfile.TemporaryDirectory(prefix="genre-batch-") as folder:
         stamp_table(url, front_end)
-        todo = plan.for_shards(listed, url, front_end=front_end.digest, redo=redo)
-        run = Run(Stamp("import-spectrograms", url, run_id, front_end.digest), shards, listed, todo)
-        return run.publish(spread(run, partial(Importer, run.stamp, front_end, source, opened.digests)), max_reject_fraction)
+        writer = Writer(url, run_id)
+        todo = plan.for_shards(listed, url, front_end=front_end.digest, redo=redo, folder=folder)
+        stamp = Stamp("import-spectrograms", url, run_id, front_end.digest)
+        run = Run(stamp, writer, [shards], listed.url, listed.not_audio, todo, max_reject_fraction, still_mine=held.still_mine)
+        return run.publish(Spread(stamp, partial(Importer, stamp, front_end, source, opened.digests)).over(todo))
 
 
 class Opened:
@@ -102,7 +107,7 @@ class Opened:
         if self.archive:
             levels = self.archive.of(track["track_id"])
         else:
-            levels = pictures.levels(read_track(track), self.front_end.n_bands, self.source.colour_map)
+            levels = pictures.levels(read_track(track, LIMITS), self.front_end.n_bands, self.source.colour_map)
         found = columns.cut(levels, self.front_end)
         if self.described is None:
             return found

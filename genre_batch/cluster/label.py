@@ -1,121 +1,126 @@
 """`label-catalog`: every track of a library gets a row in `labels` or in `rejects`."""
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import tempfile
+import time
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from types import ModuleType
 
-import numpy as np
-import pyarrow as pa
-import ray
-
-from genre_batch.choices import Layout, Redo
-from genre_batch.cluster import session
-from genre_batch.cluster.run import (
-    Run,
-    Stamp,
-    Summary,
-    Written,
-    account,
-    new_run_id,
-    read_track,
-)
-from genre_batch.cluster.work import spread
-from genre_batch.errors import TrackError, UsageError
+from genre_batch import progress
+from genre_batch.choices import Layout
+from genre_batch.cluster import halves, session
+from genre_batch.cluster.accounts import Stamp
+from genre_batch.cluster.labeller import Labeller
+from genre_batch.cluster.run import CommitEvery, Run, Summary, new_run_id
+from genre_batch.cluster.work import Spread
+from genre_batch.evaluation import drift, reference
+from genre_batch.evaluation.drift import Drift
+from genre_batch.evaluation.profile import Profile
+from genre_batch.limits import Limits
 from genre_batch.models import bundle as bundles
-from genre_batch.models import scorer
 from genre_batch.models.bundle import Bundle
-from genre_batch.models.calibrate import pool, probabilities
-from genre_batch.signal.extract import TrackFeatures, extract
 from genre_batch.tables import library, lock, plan, storage, store
-from genre_batch.taxonomy import UNKNOWN
-from schemas import labels, rejects
+from genre_batch.tables.store import Writer
+from schemas import labels, runs, segments
+
+MOST_TRACKS_A_CALL = 128
+"""Some ten seconds of work for songs: what a lost worker costs, and what a commit waits for."""
 
 
-def label_catalog(*, library_url: str, bundle_url: str, tables: str, redo: Redo, max_reject_fraction: float) -> Summary:
-    """Label what is new or changed. Raises JobError; then nothing of this run was published."""
-    bundle = bundles.load(bundle_url)
-    run_id = new_run_id()
-    with lock.held(tables, run_id), session.session():
-        listed = library.read(library_url, Layout.TREE)
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `label-catalog` is asked for.
+
+    relabel: what is done again although it is done: None, `all`, `older-bundle`, `rejected`, or an SQL predicate over labels.
+    max_minutes: after so long no further track is begun. timeline: write the rows of segments too.
+    """
+
+    library_url: str
+    bundle_url: str
+    tables: str
+    relabel: str | None = None
+    commit_every: CommitEvery = field(default_factory=lambda: CommitEvery(seconds=30))
+    max_minutes: float | None = None
+    max_reject_fraction: float = 0.1
+    timeline: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True)
+class Night:
+    """What a run came to; `drift` is None for one that did not finish."""
+
+    summary: Summary
+    drift: Drift | None
+
+
+def label_catalog(asked: Request) -> Night:
+    """Label what is new or changed. Raises JobError; what was committed before stays."""
+    bundle = bundles.load(asked.bundle_url)
+    until = time.time() + 60 * asked.max_minutes if asked.max_minutes else None
+    run_id, tables = new_run_id(), storage.normal(asked.tables)
+    with (
+        progress.about(job="label-catalog", run_id=run_id),
+        lock.held(tables, run_id) as held,
+        session.session(),
+        tempfile.TemporaryDirectory(prefix="genre-batch-") as folder,
+    ):
+        listing = library.write(asked.library_url, Layout.TREE, f"{folder}/listing.parquet")
+        halves.complete(tables, run_id)
+        # Before the plan reads the tables, so that a commit of somebody else after it is noticed.
+        writer = Writer(tables, run_id)
         front_end = bundle.front_end.digest
-        todo = plan.for_labels(listed, tables, bundle_id=bundle.bundle_id, front_end=front_end, redo=redo)
-        stamp = Stamp("label-catalog", storage.normal(tables), run_id, front_end, bundle.bundle_id)
-        run = Run(stamp, labels, listed, todo)
+        todo = plan.for_labels(
+            listing, tables, bundle_id=bundle.bundle_id, front_end=front_end, relabel=asked.relabel, folder=folder
+        )
+        progress.say(
+            f"{todo.listed} recordings listed: {todo.todo} to do, {todo.unchanged} unchanged, {todo.deleted} gone since",
+            listed=todo.listed,
+            todo=todo.todo,
+            unchanged=todo.unchanged,
+            deleted=todo.deleted,
+        )
+        stamp = Stamp("label-catalog", tables, run_id, front_end, bundle.bundle_id)
+        contracts: list[ModuleType] = [labels, segments] if asked.timeline else [labels]
+        run = Run(
+            stamp,
+            writer,
+            contracts,
+            listing.url,
+            listing.not_audio,
+            todo,
+            asked.max_reject_fraction,
+            commit_every=asked.commit_every,
+            parameters=_parameters(asked),
+            judge=partial(_judge, bundle, stamp, listing.url),
+            still_mine=held.still_mine,
+        )
         gpu = session.gpus() > 0
-        written = spread(run, partial(Labeller, stamp, bundles.travelling(bundle_url), gpu=gpu), gpu=gpu)
-        return run.publish(written, max_reject_fraction)
+        worker = partial(
+            Labeller,
+            stamp,
+            bundles.travelling(asked.bundle_url),
+            asked.limits,
+            until=until,
+            timeline=asked.timeline,
+            gpu=gpu,
+        )
+        summary = run.publish(Spread(stamp, worker, most=MOST_TRACKS_A_CALL, gpu=gpu).over(todo))
+        return Night(summary, run.drift)
 
 
-class Labeller:
-    """Lives in a worker process: bytes to label, one track after the other."""
-
-    def __init__(self, stamp: Stamp, bundle_url: str, counted: "ray.actor.ActorHandle", *, gpu: bool) -> None:
-        self.stamp, self.counted = stamp, counted
-        self.bundle = bundles.load(bundle_url)
-        if self.bundle.bundle_id != stamp.bundle_id:
-            raise UsageError(f"bundle {bundle_url} was replaced during the run; nothing was published, run again")
-        self.score = scorer.of(self.bundle, "cuda" if gpu else "cpu")
-
-    def __call__(self, tracks: list[dict[str, Any]]) -> Written:
-        labelled, refused = [], []
-        for track in tracks:
-            try:
-                features = extract(read_track(track), self.bundle.front_end)
-            except TrackError as error:
-                refused.append(self.stamp.reject(track, error))
-                self.counted.add.remote(error.reason.value, 0.0)
-            else:
-                labelled.append(self._row(track, features))
-                self.counted.add.remote("labelled", features.duration_s)
-        parts = [
-            store.write_part(self.stamp.url, contract, pa.Table.from_pylist(rows, contract.ARROW))
-            for contract, rows in ((labels, labelled), (rejects, refused))
-            if rows
-        ]
-        return account(parts, [row["track_id"] for row in labelled], refused, sum(row["duration_s"] for row in labelled))
-
-    def _row(self, track: dict[str, Any], features: TrackFeatures) -> dict[str, Any]:
-        genres = self.bundle.taxonomy.genres
-        verdict = judge(self.bundle, self.score(features.spectrograms, features.descriptors))
-        return {
-            "track_id": track["track_id"],
-            "uri": track["uri"],
-            "genre": verdict.genre,
-            "confidence": verdict.confidence,
-            "best_genre": verdict.best_genre,
-            "runner_up": verdict.runner_up,
-            "probabilities": list(zip(genres, verdict.probabilities, strict=True)),
-            "segments_used": len(features.positions),
-            "duration_s": features.duration_s,
-            "content_version": track["content_version"],
-            "bundle_id": self.bundle.bundle_id,
-            "front_end": self.stamp.front_end,
-            "run_id": self.stamp.run_id,
-            "labelled_at": datetime.now(UTC),
-        }
+def _judge(bundle: Bundle, stamp: Stamp, library_url: str, found: Profile) -> Drift:
+    told = store.read(stamp.url, runs.NAME, runs.ARROW, reference.NEEDED)
+    before = reference.before(told, run_id=stamp.run_id, job=stamp.job, library=library_url, bundle_id=bundle.bundle_id)
+    return drift.judge(before.continued + found, previous=before.previous, bundle=reference.of(bundle))
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a bundle says of one track; `genre` is `unknown` where `confidence` is below the bundle's threshold."""
-
-    genre: str
-    confidence: float
-    best_genre: str
-    runner_up: str | None
-    probabilities: list[float]
-
-
-def judge(bundle: Bundle, logits: np.ndarray) -> Verdict:
-    """logits: [shape=(n_segments, n_genres)] of one track."""
-    shares = probabilities(pool(logits, np.zeros(len(logits), np.int64)), bundle.calibration.temperature)[0]
-    order = np.argsort(-shares, kind="stable")
-    best, confidence = bundle.taxonomy.genres[order[0]], float(shares[order[0]])
-    return Verdict(
-        genre=best if confidence >= bundle.calibration.unknown_below else UNKNOWN,
-        confidence=confidence,
-        best_genre=best,
-        runner_up=bundle.taxonomy.genres[order[1]] if len(order) > 1 else None,
-        probabilities=shares.tolist(),
-    )
+def _parameters(asked: Request) -> dict[str, object]:
+    """What the runs table keeps of the request, besides what has columns of its own."""
+    return {
+        "bundle": storage.told(asked.bundle_url),
+        "relabel": asked.relabel,
+        "max_minutes": asked.max_minutes,
+        "max_reject_fraction": asked.max_reject_fraction,
+        "segments": asked.timeline,
+    }

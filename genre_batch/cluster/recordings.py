@@ -10,7 +10,7 @@ import ray
 
 from genre_batch import progress
 from genre_batch.choices import Layout
-from genre_batch.cluster.label import judge
+from genre_batch.cluster.labeller import judge
 from genre_batch.cluster.segments import Shards
 from genre_batch.errors import JobError, TrackError, UsageError
 from genre_batch.evaluation import stability

@@ -1,22 +1,32 @@
-"""What every run over a library has in common: an id, a plan, receipts that must account for every track, one publication."""
+"""What every run over a library has in common: an id, a plan, answers that must account for every track, and commits."""
 
+import json
 import secrets
+import time
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 import genre_batch
-from genre_batch.errors import ContractViolated, Missing, TooManyRejects, TrackError
-from genre_batch.tables import storage, store
-from genre_batch.tables.library import Library
+from genre_batch import durations
+from genre_batch.cluster.accounts import Stamp, Written
+from genre_batch.cluster.metrics import Meter, Stage
+from genre_batch.errors import ContractViolated, JobError, TooManyRejects
+from genre_batch.evaluation.drift import Drift
+from genre_batch.evaluation.profile import Profile
+from genre_batch.tables import store
 from genre_batch.tables.plan import Plan
-from genre_batch.tables.store import Receipt
+from genre_batch.tables.store import Receipt, Writer
 from schemas import rejects, runs
+from schemas.runs import State
 
 FEW_REJECTS = 3
 """So few never stop a run, or one bad file among a night's three new ones would."""
@@ -28,141 +38,222 @@ def new_run_id() -> str:
 
 
 @dataclass(frozen=True)
-class Stamp:
-    """What a run writes on each row; travels to every worker, so it is small."""
+class CommitEvery:
+    """How much work may be lost when a run is killed: so many seconds or so many tracks, whichever is given."""
 
-    job: str
-    url: str
-    run_id: str
-    front_end: str
-    bundle_id: str | None = None
+    seconds: float | None = None
+    tracks: int | None = None
 
-    def reject(self, track: dict[str, object], error: TrackError) -> dict[str, object]:
-        """The row of the rejects table for a track of the inventory."""
-        return {
-            "track_id": track["track_id"],
-            "uri": track["uri"],
-            "stage": error.stage.value,
-            "reason": error.reason.value,
-            "detail": str(error),
-            "content_version": track["content_version"],
-            "bundle_id": self.bundle_id,
-            "front_end": self.front_end,
-            "run_id": self.run_id,
-            "rejected_at": datetime.now(UTC),
-        }
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """`30s`, `5m`, `1h`, or a number of tracks. Raises UsageError."""
+        if text.isdecimal() and int(text):
+            return cls(tracks=int(text))
+        return cls(seconds=durations.seconds(text, "--commit-every"))
 
-
-@dataclass(frozen=True)
-class Run:
-    """One run of a job that publishes `contract` rows and rejects."""
-
-    stamp: Stamp
-    contract: ModuleType
-    library: Library
-    plan: Plan
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-    def publish(self, written: Iterable["Written"], max_reject_fraction: float) -> "Summary":
-        """Check that every planned track came back once, then commit all tables.
-
-        Raises ContractViolated, TooManyRejects (in both cases nothing was published), TablesHeld, StoreUnreachable.
-        """
-        written = list(written)
-        done, refused = (sum(getattr(w, name) for w in written) for name in ("done", "rejected"))
-        summary = Summary(
-            self.stamp.run_id,
-            self.plan.listed,
-            done,
-            refused,
-            self.plan.unchanged,
-            self.library.not_audio,
-            sum(w.audio_s for w in written),
-        )
-        todo = self.plan.todo["track_id"].to_pylist()
-        if done + refused != len(todo) or sum(w.checksum for w in written) % 2**64 != store.checksum(todo):
-            raise ContractViolated(
-                f"{len(todo)} tracks were to be done, {done} were done and {refused} rejected, or one of them twice: "
-                "the accounts do not balance, nothing was published"
-            )
-        if refused > (max(FEW_REJECTS, max_reject_fraction * len(todo)) if max_reject_fraction else 0):
-            raise TooManyRejects(
-                f"{refused} of {len(todo)} tracks were rejected ({_reasons(written)}), more than --max-reject-fraction "
-                f"{max_reject_fraction:g} allows; nothing was published"
-            )
-        receipts = defaultdict(list)
-        for receipt in (receipt for w in written for receipt in w.receipts):
-            receipts[receipt.table].append(receipt)
-        # Every row is validated and stored before the first table is committed.
-        receipts[runs.NAME].append(
-            store.write_part(self.stamp.url, runs, pa.Table.from_pylist([self._row(summary)], runs.ARROW))
-        )
-        # What goes, goes first: a run killed in between leaves a track in no table, to be done again, and never in two.
-        store.commit(self.stamp.url, rejects, [], replaced=todo, run_id=self.stamp.run_id)
-        for contract, replaced in ((self.contract, todo), (rejects, []), (runs, [])):
-            store.commit(self.stamp.url, contract, receipts[contract.NAME], replaced=replaced, run_id=self.stamp.run_id)
-        return summary
-
-    def _row(self, summary: "Summary") -> dict[str, object]:
-        return asdict(summary) | {
-            "job": self.stamp.job,
-            "library": self.library.url,
-            "bundle_id": self.stamp.bundle_id,
-            "front_end": self.stamp.front_end,
-            "code_version": genre_batch.__version__,
-            "started_at": self.started_at,
-            "finished_at": datetime.now(UTC),
-        }
-
-
-@dataclass(frozen=True)
-class Written:
-    """What one worker made of some tracks: parts on storage, and the accounts of them."""
-
-    receipts: list[Receipt]
-    done: int
-    rejected: int
-    audio_s: float
-    checksum: int
-    reasons: dict[str, int]
+    def is_due(self, seconds: float, tracks: int) -> bool:
+        return (self.seconds is not None and seconds >= self.seconds) or (self.tracks is not None and tracks >= self.tracks)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The accounts of a run: listed = done + rejected + unchanged."""
+    """The accounts of a run: listed = done + rejected + unchanged + remaining."""
 
     run_id: str
     listed: int
     done: int
     rejected: int
     unchanged: int
+    remaining: int
     not_audio: int
+    deleted: int
+    returned: int
     audio_s: float
 
 
-def _reasons(written: list[Written]) -> str:
-    total: dict[str, int] = defaultdict(int)
-    for w in written:
-        for reason, n in w.reasons.items():
-            total[reason] += n
-    return ", ".join(f"{n} {reason}" for reason, n in sorted(total.items(), key=lambda item: -item[1]))
+@dataclass
+class Run:
+    """One run of a job that publishes rows of `contracts` and rejects.
 
+    The first of `contracts` is the one that a track's row is in; others hang on it and are committed before it.
+    """
 
-def read_track(track: dict[str, Any]) -> bytes:
-    """The bytes of a track of the inventory. Raises Missing if there are none, StoreUnreachable."""
-    if track["size"] is None:
-        raise Missing(f"{track['uri']} is not there")
-    return storage.read_bytes(track["uri"])
+    stamp: Stamp
+    writer: Writer
+    contracts: Sequence[ModuleType]
+    library: str
+    not_audio: int
+    plan: Plan
+    max_reject_fraction: float
+    commit_every: CommitEvery = CommitEvery()
+    parameters: dict[str, object] = field(default_factory=dict)
+    judge: Callable[[Profile], Drift] | None = None
+    """Compares what a finished run found with what is expected."""
 
+    still_mine: Callable[[], None] = lambda: None
+    """Raises TablesHeld if the lock was lost."""
 
-def account(parts: list[Receipt], done: list[str], refused: list[dict[str, Any]], audio_s: float) -> Written:
-    """The accounts of one call of a worker."""
-    reasons = [row["reason"] for row in refused]
-    return Written(
-        receipts=parts,
-        done=len(done),
-        rejected=len(refused),
-        audio_s=audio_s,
-        checksum=store.checksum([*done, *(row["track_id"] for row in refused)]),
-        reasons={reason: reasons.count(reason) for reason in set(reasons)},
-    )
+    def __post_init__(self) -> None:
+        self.meter = Meter(self.stamp.job)
+        self.started_at, self.started = datetime.now(UTC), time.monotonic()
+        self.committed_at = self.started
+        self.published: tuple[Summary, Profile] | None = None
+        self.profile = Profile()
+        self.left = 0
+        self.drift: Drift | None = None
+        self.summary = Summary(
+            self.stamp.run_id,
+            listed=self.plan.listed,
+            done=0,
+            rejected=0,
+            unchanged=self.plan.unchanged,
+            remaining=self.plan.todo,
+            not_audio=self.not_audio,
+            deleted=self.plan.deleted,
+            returned=self.plan.returned,
+            audio_s=0.0,
+        )
+        self._forget()
+
+    def _forget(self) -> None:
+        """What was gathered since the last commit."""
+        self.receipts: dict[str, list[Receipt]] = defaultdict(list)
+        self.done_before: list[str] = []
+        self.refused_before: list[str] = []
+        self.new: list[datetime | None] = []
+        """When each recording was last changed that had no row before."""
+
+        self.tracks = 0
+
+    def publish(self, answers: Iterable[tuple[pa.Table, Written]]) -> Summary:
+        """Commit what workers answer for tracks of the plan, at intervals and at the end.
+
+        Raises ContractViolated, TooManyRejects, TablesHeld, StoreUnreachable: nothing of the commit under way is published then,
+        and what was committed before stays. A KeyboardInterrupt passes through when what is there was committed.
+        """
+        try:
+            for tracks, written in answers:
+                self._take(tracks, written)
+                if self.tracks and self.commit_every.is_due(time.monotonic() - self.committed_at, self.tracks):
+                    self._commit(State.RUNNING)
+            self._refuse_lost()
+            self._commit(State.STOPPED if self.summary.remaining else State.FINISHED)
+        except KeyboardInterrupt:
+            self._commit(State.STOPPED)
+            raise
+        except BaseException:
+            self._tell_failure()
+            raise
+        return self.summary
+
+    def _take(self, tracks: pa.Table, written: Written) -> None:
+        left = set(written.left)
+        tried = [track_id for track_id in tracks["track_id"].to_pylist() if track_id not in left]
+        if written.done + written.rejected != len(tried) or written.checksum != store.checksum(tried):
+            raise ContractViolated(
+                f"{len(tried)} tracks were to be done, {written.done} were done and {written.rejected} rejected, or one of them "
+                f"twice: the accounts do not balance, {self._kept()}"
+            )
+        for receipt in written.receipts:
+            self.receipts[receipt.table].append(receipt)
+        for column, known in (("done_before", self.done_before), ("refused_before", self.refused_before)):
+            ids = tracks.filter(tracks[column])["track_id"].to_pylist()
+            known += [track_id for track_id in ids if track_id not in left]
+        new = tracks.filter(pc.invert(pc.or_(tracks["done_before"], tracks["refused_before"])))
+        self.new += [
+            row["modified_at"] for row in new.select(["track_id", "modified_at"]).to_pylist() if row["track_id"] not in left
+        ]
+        self.tracks += len(tried)
+        self.left += len(left)
+        self.profile += written.profile
+        now = self.summary
+        self.summary = replace(
+            now,
+            done=now.done + written.done,
+            rejected=now.rejected + written.rejected,
+            remaining=now.remaining - len(tried),
+            audio_s=now.audio_s + written.audio_s,
+        )
+        self._refuse_too_many_rejects()
+
+    def _refuse_lost(self) -> None:
+        lost = self.summary.remaining - self.left
+        if lost:
+            raise ContractViolated(f"{lost} tracks of the plan were never answered for, {self._kept()}")
+
+    def _refuse_too_many_rejects(self) -> None:
+        """As soon as it is certain that the whole run has too many."""
+        most = max(FEW_REJECTS, self.max_reject_fraction * self.plan.todo) if self.max_reject_fraction else 0
+        if self.summary.rejected > most:
+            reasons = sorted(self.profile.reasons.items(), key=lambda item: -item[1])
+            raise TooManyRejects(
+                f"{self.summary.rejected} of {self.plan.todo} tracks were rejected "
+                f"({', '.join(f'{n} {reason}' for reason, n in reasons)}), more than --max-reject-fraction "
+                f"{self.max_reject_fraction:g} allows; {self._kept()}"
+            )
+
+    def _kept(self) -> str:
+        return "what was committed before stays" if self.published else "nothing was published"
+
+    def _commit(self, state: State) -> None:
+        """What goes, goes first: a run killed in between leaves a track in no table, to be done again, and never in two."""
+        # Every row is validated and stored before the first table is committed.
+        told = self._told(state, self.summary, self.profile)
+        with self.meter.timing(Stage.COMMIT):
+            self._commit_tables(told)
+        self.meter.published(self.new, datetime.now(UTC))
+        self.meter.state(state)
+        if self.drift:
+            self.meter.drift(self.drift)
+        self.published = self.summary, self.profile
+        self.committed_at = time.monotonic()
+        self._forget()
+
+    def _commit_tables(self, told: Receipt) -> None:
+        self.still_mine()
+        if self.refused_before:
+            self.writer.commit(rejects, [], stale=self.refused_before)
+        for contract in reversed(self.contracts):
+            self.writer.commit(contract, self.receipts[contract.NAME], stale=self.done_before)
+        self.writer.commit(rejects, self.receipts[rejects.NAME])
+        if self.published is None:
+            self._mark()
+        self.writer.commit(runs, [told], stale=[self.stamp.run_id] if self.published else [])
+
+    def _mark(self) -> None:
+        if self.plan.marks is None:
+            return
+        for contract in (self.contracts[0], rejects):
+            of_table = pc.field("table") == contract.NAME
+            marks = pq.read_table(self.plan.marks, columns=["track_id", "deleted_at"], filters=of_table)
+            if marks.num_rows:
+                self.writer.mark(contract, marks)
+
+    def _tell_failure(self) -> None:
+        """On the run's row, if it has one; why it failed matters more than that it cannot be told."""
+        if self.published:
+            with suppress(JobError):
+                told = self._told(State.FAILED, *self.published)
+                self.writer.commit(runs, [told], stale=[self.stamp.run_id])
+                self.meter.state(State.FAILED)
+
+    def _told(self, state: State, summary: Summary, profile: Profile) -> Receipt:
+        """The run's own row, written as a part."""
+        elapsed_s = time.monotonic() - self.started
+        row: dict[str, Any] = asdict(summary) | profile.to_row()
+        if self.judge and state is State.FINISHED:
+            self.drift = self.judge(profile)
+            row |= self.drift.to_row()
+        row |= {
+            "job": self.stamp.job,
+            "state": state.value,
+            "library": self.library,
+            "bundle_id": self.stamp.bundle_id,
+            "front_end": self.stamp.front_end,
+            "code_version": genre_batch.__version__,
+            "parameters": json.dumps(self.parameters),
+            "tracks_per_s": (summary.done + summary.rejected) / elapsed_s,
+            "started_at": self.started_at,
+            "finished_at": datetime.now(UTC),
+        }
+        return store.write_part(self.stamp.url, runs, pa.Table.from_pylist([row], runs.ARROW))

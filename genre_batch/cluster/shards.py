@@ -1,5 +1,6 @@
 """`build-shards`: a library with genres becomes a table of segments to train on."""
 
+import tempfile
 from functools import partial
 from typing import Any
 
@@ -7,22 +8,21 @@ import pyarrow as pa
 import ray
 
 from genre_batch.choices import Layout, Redo
-from genre_batch.cluster import session
-from genre_batch.cluster.run import (
-    Run,
-    Stamp,
-    Summary,
-    Written,
-    account,
-    new_run_id,
-    read_track,
-)
-from genre_batch.cluster.work import spread
+from genre_batch.cluster import guard, session
+from genre_batch.cluster.accounts import Stamp, Written, account, read_track
+from genre_batch.cluster.metrics import DONE, Meter
+from genre_batch.cluster.run import Run, Summary, new_run_id
+from genre_batch.cluster.work import Spread
 from genre_batch.errors import NoGenre, TrackError, UsageError
+from genre_batch.evaluation.profile import Profile
 from genre_batch.front_end import FrontEnd
+from genre_batch.limits import Limits
 from genre_batch.signal.extract import TrackFeatures, extract
-from genre_batch.tables import library, lock, plan, storage, store
+from genre_batch.tables import library, lock, plan, retries, storage, store
+from genre_batch.tables.store import Writer
 from schemas import rejects, shards
+
+LIMITS = Limits()
 
 PART_BYTES = 128 * 2**20
 """Spectrograms gathered before a worker writes them as one part: bounds its memory, keeps parts large."""
@@ -34,14 +34,16 @@ def build_shards(
     """Add what is new or changed. Raises JobError; then nothing of this run was published."""
     run_id = new_run_id()
     url = storage.normal(shards_url)
-    with lock.held(url, run_id), session.session():
+    with lock.held(url, run_id) as held, session.session(), tempfile.TemporaryDirectory(prefix="genre-batch-") as folder:
         listed = library.read(library_url, Layout.GENRE_FOLDERS)
         if artists:
             listed = library.with_artists(listed, artists)
         stamp_table(url, front_end)
-        todo = plan.for_shards(listed, url, front_end=front_end.digest, redo=redo)
-        run = Run(Stamp("build-shards", url, run_id, front_end.digest), shards, listed, todo)
-        return run.publish(spread(run, partial(Sharder, run.stamp, front_end)), max_reject_fraction)
+        writer = Writer(url, run_id)
+        todo = plan.for_shards(listed, url, front_end=front_end.digest, redo=redo, folder=folder)
+        stamp = Stamp("build-shards", url, run_id, front_end.digest)
+        run = Run(stamp, writer, [shards], listed.url, listed.not_audio, todo, max_reject_fraction, still_mine=held.still_mine)
+        return run.publish(Spread(stamp, partial(Sharder, stamp, front_end)).over(todo))
 
 
 def stamp_table(url: str, front_end: FrontEnd) -> None:
@@ -60,6 +62,8 @@ class Sharder:
 
     def __init__(self, stamp: Stamp, front_end: FrontEnd, counted: "ray.actor.ActorHandle") -> None:
         self.stamp, self.front_end, self.counted = stamp, front_end, counted
+        self.meter = Meter(stamp.job)
+        retries.on_retry = self.meter.retried
 
     def __call__(self, tracks: list[dict[str, Any]]) -> Written:
         parts: list[store.Receipt] = []
@@ -71,15 +75,18 @@ class Sharder:
             try:
                 if not track["genre"]:
                     raise NoGenre(f"{track['uri']} lies in no genre folder, or its manifest row names no genre")
-                features = self.features(track)
+                with guard.at_most(LIMITS.work_s):
+                    features = self.features(track)
             except TrackError as error:
                 refused.append(self.stamp.reject(track, error))
                 self.counted.add.remote(error.reason.value, 0.0)
+                self.meter.track(error.reason.value)
                 continue
             rows += self._rows(track, features)
             done.append(track["track_id"])
             audio_s += features.duration_s
             self.counted.add.remote("written", features.duration_s)
+            self.meter.track(DONE, features.duration_s)
             if sum(len(row["spectrogram"] or b"") for row in rows) >= PART_BYTES:
                 parts.append(self._write(rows))
                 rows = []
@@ -87,11 +94,11 @@ class Sharder:
             parts.append(self._write(rows))
         if refused:
             parts.append(store.write_part(self.stamp.url, rejects, pa.Table.from_pylist(refused, rejects.ARROW)))
-        return account(parts, done, refused, audio_s)
+        return account(parts, done, refused, audio_s, Profile.of([], refused))
 
     def features(self, track: dict[str, Any]) -> TrackFeatures:
         """What becomes of a track of the listing. Raises TrackError."""
-        return extract(read_track(track), self.front_end)
+        return extract(read_track(track, LIMITS), self.front_end, LIMITS)
 
     def _write(self, rows: list[dict[str, Any]]) -> store.Receipt:
         return store.write_part(self.stamp.url, shards, pa.Table.from_pylist(rows, shards.ARROW))

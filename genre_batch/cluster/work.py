@@ -1,22 +1,40 @@
 """The tracks of a plan spread over the cluster: each worker takes some, writes parts, and answers with its accounts."""
 
+import logging
 import pickle
-from collections.abc import Callable
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
 import pyarrow as pa
 import ray
 import ray.data
+from ray.data import DataContext
+from ray.util.annotations import RayDeprecationWarning
 
 from genre_batch import progress
 from genre_batch.cluster import session, tally
-from genre_batch.cluster.run import Run, Written
-from genre_batch.errors import JobError
+from genre_batch.cluster.accounts import Stamp, Written, account
+from genre_batch.cluster.metrics import Meter
+from genre_batch.errors import Crashed, JobError
+from genre_batch.evaluation.profile import Profile
+from genre_batch.tables import store
+from genre_batch.tables.plan import Plan
+from schemas import rejects
 
-MOST_TRACKS_A_CALL = 512
 CALLS_PER_CPU = 8
 """Enough for an even load and little to do again when a worker is lost, few enough for parts of a useful size."""
+
+WINDOW_PER_CPU = 4096
+LEAST_WINDOW = 65_536
+"""Tracks that the cluster holds at a time, so that memory does not grow with the plan."""
+
+ATTEMPTS = 3
+"""So often the process that works on a track may end before the track is refused: once with its neighbours, then alone."""
 
 WORKERS_PER_GPU = 4
 
@@ -27,49 +45,124 @@ class Worker(Protocol):
     def __call__(self, tracks: list[dict[str, Any]]) -> Written: ...
 
 
-def spread(run: Run, make_worker: Callable[[Any], Worker], *, gpu: bool = False) -> list[Written]:
-    """Do all tracks of the run's plan. Raises the JobError of a worker."""
-    todo, cpus = run.plan.todo, session.cpus()
-    size = max(1, min(MOST_TRACKS_A_CALL, -(-todo.num_rows // (CALLS_PER_CPU * cpus))))
-    calls = [todo.slice(i, size).combine_chunks() for i in range(0, todo.num_rows, size)]
-    if not calls:
-        return []
-    counted = ray.remote(num_cpus=0)(tally.Tally).remote()
-    most, resources = cpus, {"num_cpus": 1.0}
-    if gpu:
-        most, resources = min(cpus, WORKERS_PER_GPU * session.gpus()), {"num_cpus": 1.0, "num_gpus": 1 / WORKERS_PER_GPU}
-    written = ray.data.from_arrow(calls).map_batches(
-        partial(_call, run_id=run.stamp.run_id, make_worker=make_worker, counted=counted),
-        batch_size=None,
-        batch_format="pyarrow",
-        # Tasks, not actors: a lost node costs only the tasks that ran there, and nothing waits for its actors to come back.
-        compute=ray.data.TaskPoolStrategy(size=min(most, len(calls))),
-        **resources,
-    )
-    with progress.watching(run.stamp.job, todo.num_rows, lambda: tally.progress(counted)):
-        return [_unpacked(row["answer"]) for row in written.iter_rows()]
+MakeWorker = Callable[[Any], Worker]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How the tracks of a plan are done; most: tracks in one call."""
+
+    stamp: Stamp
+    make_worker: MakeWorker
+    most: int = 512
+    gpu: bool = False
+
+    def over(self, plan: Plan) -> Iterator[tuple[pa.Table, Written]]:
+        """The tracks of each call and what the worker says of them, as they come. Raises the JobError of a worker."""
+        if not plan.todo:
+            return
+        counted = ray.remote(num_cpus=0)(tally.Tally).remote()
+        rows = max(LEAST_WINDOW, WINDOW_PER_CPU * session.cpus())
+        seen = Meter(self.stamp.job).standing
+        with progress.watching(self.stamp.job, plan.todo, lambda: tally.progress(counted), seen):
+            for window in plan.batches(rows):
+                yield from self._window(window, counted)
+
+    def _window(self, window: pa.Table, counted: Any) -> Iterator[tuple[pa.Table, Written]]:
+        size = max(1, min(self.most, -(-window.num_rows // (CALLS_PER_CPU * session.cpus()))))
+        for attempt in range(ATTEMPTS):
+            calls = [window.slice(i, size).combine_chunks() for i in range(0, window.num_rows, size)]
+            lost = set(range(len(calls)))
+            for call, written in self._calls(calls, counted):
+                lost.remove(call)
+                yield calls[call], written
+            if not lost:
+                return
+            window, size = pa.concat_tables([calls[call] for call in sorted(lost)]), 1
+            if attempt < ATTEMPTS - 1:
+                progress.say(f"{len(lost)} workers ended before their time: {window.num_rows} tracks are done again one by one")
+        yield window, self._crashed(window.to_pylist())
+
+    def _calls(self, calls: list[pa.Table], counted: Any) -> Iterator[tuple[int, Written]]:
+        """The number of each call that was answered, and its answer."""
+        resources = {"num_cpus": 1.0} | ({"num_gpus": 1 / WORKERS_PER_GPU} if self.gpu else {})
+        numbered = [
+            tracks.append_column("call", pa.array([number] * tracks.num_rows, pa.int64()))
+            for number, tracks in enumerate(calls)
+        ]
+        with _lost_calls_found_here(), warnings.catch_warnings():
+            # Ray 2.60 deprecates remote arguments without a name of their own in map_batches, and has no name for this one.
+            warnings.simplefilter("ignore", RayDeprecationWarning)
+            answers = ray.data.from_arrow(numbered).map_batches(
+                partial(_call, run_id=self.stamp.run_id, make_worker=self.make_worker, counted=counted),
+                batch_size=None,
+                batch_format="pyarrow",
+                # Tasks, not actors: a lost node costs only the tasks that ran there, and nothing waits for its actors to come back.
+                # As many as there is room for: a cluster may grow while it works.
+                compute=ray.data.TaskPoolStrategy(),
+                # Ray would try a call that dies for want of memory for ever.
+                max_retries=0,
+                **resources,
+            )
+            for row in answers.iter_rows():
+                yield row["call"], _unpacked(row["answer"])
+
+    def _crashed(self, tracks: list[dict[str, Any]]) -> Written:
+        """The driver's own answer for tracks that no worker lived to answer for."""
+        refused = [
+            self.stamp.reject(
+                track,
+                Crashed(
+                    f"{track['uri']}: the process that worked on it ended {ATTEMPTS} times, in a crash or for want of memory"
+                ),
+            )
+            for track in tracks
+        ]
+        part = store.write_part(self.stamp.url, rejects, pa.Table.from_pylist(refused, rejects.ARROW))
+        return account([part], [], refused, 0.0, Profile.of([], refused))
+
+
+@contextmanager
+def _lost_calls_found_here() -> Iterator[None]:
+    """A worker that ends costs its call, not the run: the accounts show what is lost, and Ray need not say so at length."""
+    context, executor = DataContext.get_current(), logging.getLogger("ray.data._internal.execution.streaming_executor_state")
+    before = context.max_errored_blocks, executor.level
+    context.max_errored_blocks = -1
+    executor.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        context.max_errored_blocks = before[0]
+        executor.setLevel(before[1])
+
+
+class WorkerFailedError(Exception):
+    """A defect that a worker met; the message is its trace."""
 
 
 _workers: dict[str, Worker] = {}
 """The worker of the run that this process works for; a model is loaded once a process, not once a call."""
 
 
-def _call(tracks: pa.Table, *, run_id: str, make_worker: Callable[[Any], Worker], counted: Any) -> pa.Table:
-    answer: Written | JobError
+def _call(tracks: pa.Table, *, run_id: str, make_worker: MakeWorker, counted: Any) -> pa.Table:
+    number = tracks["call"][0].as_py()
+    answer: Written | Exception
     try:
         if run_id not in _workers:
             _workers.clear()
             _workers[run_id] = make_worker(counted)
-        answer = _workers[run_id](tracks.to_pylist())
+        answer = _workers[run_id](tracks.drop_columns("call").to_pylist())
     except JobError as error:
         # As an answer it arrives as it is; raised through Ray, its sentence would end up inside a trace.
         answer = error
-    return pa.table({"answer": [pickle.dumps(answer)]})
+    except Exception:  # noqa: BLE001 - raised again by the driver: here it would be taken for a worker that died
+        answer = WorkerFailedError(traceback.format_exc())
+    return pa.table({"call": [number], "answer": [pickle.dumps(answer)]})
 
 
 def _unpacked(answer: bytes) -> Written:
     found = pickle.loads(answer)
-    if isinstance(found, JobError):
+    if isinstance(found, Exception):
         raise found
     assert isinstance(found, Written)
     return found

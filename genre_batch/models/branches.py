@@ -1,5 +1,6 @@
 """Several views of a segment, each with an answer of its own; the network's answer is their sum."""
 
+import functools
 from collections.abc import Sequence
 
 import torch
@@ -20,10 +21,11 @@ class Branches(nn.Module):
         self.heads = nn.ModuleList(nn.Sequential(nn.Dropout(dropout), nn.Linear(size, n_genres)) for size in sizes)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        answers = torch.stack([head(each) for head, each in zip(self.heads, features, strict=True)])
+        answers = [head(each) for head, each in zip(self.heads, features, strict=True)]
         if self.training:
-            answers = answers * self._weights(answers.shape[1]).to(answers.device)
-        return answers.sum(0)
+            weights = self._weights(len(answers[0])).to(answers[0].device)
+            answers = [answer * weight for answer, weight in zip(answers, weights, strict=True)]
+        return functools.reduce(torch.add, answers)
 
     def _weights(self, n: int) -> Tensor:
         """Of each branch in each segment [shape=(n_branches, n, 1)], summing up to n_branches."""

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from genre_batch.models.branches import Branches
 from genre_batch.models.network import Network, Standardised
@@ -19,6 +20,17 @@ TOLD = 192
 """What statistics are brought to."""
 DESCRIBED = 64
 """What descriptors are brought to."""
+
+
+class OverRows(nn.Conv1d):
+    """One layer over all that a moment holds: [shape=(n, channels, rows, columns)] to [shape=(n, to, 1, columns)].
+
+    A convolution as high as its maps, so that ONNX Runtime hands them on as the one before left them; its weights are those of a
+    convolution over time of maps whose rows were laid end to end.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return functional.conv2d(maps, self.weight.unflatten(1, maps.shape[1:3]))
 
 
 class Convolutions(nn.Module):
@@ -43,13 +55,14 @@ class Convolutions(nn.Module):
             before = channels
         self.trunk = nn.Sequential(*layers)
         self.places = nn.Sequential(
-            nn.Dropout(0.2), nn.Conv1d(before * left, PLACES, 1, bias=False), nn.BatchNorm1d(PLACES), nn.ReLU()
+            nn.Dropout(0.2), OverRows(before * left, PLACES, 1, bias=False), nn.BatchNorm2d(PLACES), nn.ReLU()
         )
 
     def forward(self, levels: Tensor) -> Tensor:
-        maps = self.places(self.trunk(self.bands(levels).unsqueeze(1)).flatten(1, 2))
+        maps = self.places(self.trunk(self.bands(levels).unsqueeze(1))).squeeze(2)
         mean = maps.mean(2)
-        deviation = ((maps - mean[:, :, None]).square().mean(2) + 1e-5).sqrt()
+        apart = maps - mean[:, :, None]
+        deviation = ((apart * apart).mean(2) + 1e-5).sqrt()
         return torch.cat([mean, deviation], dim=1)
 
 

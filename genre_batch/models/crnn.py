@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
+from genre_batch.models import gru
 from genre_batch.models.branches import Branches
 from genre_batch.models.compact import Encoder
 from genre_batch.models.network import RecurrentNetwork
@@ -42,8 +43,8 @@ class Crnn(RecurrentNetwork):
 
     def advance(self, spectrograms: Tensor, descriptors: Tensor | None, state: Tensor) -> tuple[Tensor, Tensor]:
         features = self.encoder(spectrograms, descriptors)
-        heard, after = self.gru(self._joined(features).unsqueeze(0), state.unsqueeze(0))
-        return self.branches([*features, heard[0]]), after[0]
+        heard, after = gru.advance(self.gru, self._joined(features), state)
+        return self.branches([*features, heard]), after
 
     def _joined(self, features: list[Tensor]) -> Tensor:
         joined: Tensor = self.dropout(torch.cat(features, dim=1))

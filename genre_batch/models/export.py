@@ -13,8 +13,11 @@ from torch import nn
 from genre_batch.models import networks
 from genre_batch.models.bundle import ONNX, WEIGHTS, Bundle, Member
 from genre_batch.models.network import Network, RecurrentNetwork
-from genre_batch.models.scorer import BATCH, Descriptions, Logits, Spectrograms
+from genre_batch.models.scorer import Descriptions, Logits, Spectrograms
 from schemas.descriptors import NAMES
+
+BATCH = 64
+"""Segments that torch scores at a time: more gain no speed and cost memory."""
 
 
 def member(network: Network, name: str, spectrogram_shape: tuple[int, int]) -> Member:
@@ -63,14 +66,13 @@ class TorchScorer:
 
 
 def to_onnx(network: Network, spectrogram_shape: tuple[int, int]) -> bytes:
-    """The network in evaluation mode as an ONNX file, for any number of segments at a time; a recurrent one takes one segment and the state
-    before it, and gives the state after it."""
-    served = _Served(network)
-    # One at a time costs a CPU nothing, and torch's exporter would fix the length of a longer sequence.
-    size, n = (1, torch.export.Dim.STATIC) if network.recurrent else (2, torch.export.Dim("n", min=1))
+    """The network in evaluation mode as an ONNX file, for any number of segments at a time; a recurrent one takes those of one track and
+    the state before them, and gives the state after them."""
+    served, n = _Served(network), torch.export.Dim("n", min=1)
+    # Two, for torch takes a size of one for a fixed one.
     examples = {
-        "spectrograms": torch.zeros((size, *spectrogram_shape), dtype=torch.uint8),
-        "descriptors": torch.zeros((size, len(NAMES))),
+        "spectrograms": torch.zeros((2, *spectrogram_shape), dtype=torch.uint8),
+        "descriptors": torch.zeros((2, len(NAMES))),
     }
     if isinstance(network, RecurrentNetwork):
         examples["state"] = torch.zeros(network.state_shape)

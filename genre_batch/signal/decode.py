@@ -5,6 +5,7 @@ before all.
 """
 
 import io
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -15,7 +16,7 @@ import numpy.typing as npt
 import soundfile as sf
 import soxr
 
-from genre_batch.errors import Empty, NotFinite, Undecodable
+from genre_batch.errors import Empty, NotFinite, TooLong, Undecodable
 
 Samples = npt.NDArray[np.float32]
 Result = TypeVar("Result")
@@ -136,6 +137,34 @@ def mono(stream: Stream) -> Iterator[Samples]:
         yield np.ascontiguousarray(mixed, dtype=np.float32)
     if not heard:
         raise Empty("no samples")
+
+
+def within(blocks: Iterable[Samples], *, rate_hz: int, most_s: float) -> Iterator[Samples]:
+    """The blocks as they are, until more than `most_s` seconds have come. Raises TooLong then, and nothing further is decoded."""
+    received = 0
+    for block in blocks:
+        received += len(block)
+        if received > most_s * rate_hz:
+            raise TooLong(f"more than {most_s:,g} s of audio")
+        yield block
+
+
+class Loudness:
+    """Root mean square of the samples that pass through `of`."""
+
+    samples = 0
+    energy = 0.0
+
+    def of(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
+        for block in blocks:
+            self.samples += len(block)
+            self.energy += float(np.dot(block, block))
+            yield block
+
+    @property
+    def db(self) -> float:
+        """Relative to full scale: 0 dB for a square wave at full scale, -3.01 dB for a sine; minus infinity for silence."""
+        return 10 * math.log10(self.energy / self.samples) if self.energy else -math.inf
 
 
 def resample(blocks: Iterable[Samples], *, from_hz: int, to_hz: int, quality: str) -> Iterator[Samples]:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genre_batch.front_end import FrontEnd
+from genre_batch.limits import Limits
 from genre_batch.signal import decode, segment, spectrogram
 from genre_batch.signal.decode import Samples
 
@@ -16,27 +17,30 @@ from genre_batch.signal.decode import Samples
 @dataclass(frozen=True, slots=True)
 class TrackFeatures:
     """One track: spectrograms [shape=(n_segments, rows, columns), uint8] and descriptors [shape=(n_segments, 57), float64], either None
-    where the front end does not compute it; positions [shape=(n_segments,), int32], in segment hops from the start; duration in seconds."""
+    where the front end does not compute it; positions [shape=(n_segments,), int32], in segment hops from the start; duration in seconds;
+    loudness: root mean square of the mono recording as it was decoded, in dB re full scale, None for what never was a recording."""
 
     spectrograms: npt.NDArray[np.uint8] | None
     descriptors: npt.NDArray[np.float64] | None
     positions: npt.NDArray[np.int32]
     duration_s: float
+    loudness_db: float | None = None
 
 
-def extract(data: bytes, front_end: FrontEnd) -> TrackFeatures:
+def extract(data: bytes, front_end: FrontEnd, limits: Limits = Limits()) -> TrackFeatures:
     """Decode, mix to mono, resample, denoise where the front end says so, cut, and draw and describe each segment.
 
-    Raises TrackError with its reason code for a track that cannot be used, and nothing else.
+    Raises TrackError with its reason code for a track that cannot be used, or of which more than `limits.audio_s` come, and nothing else.
     """
-    return decode.decoded(data, front_end.block_s, partial(_extract, front_end=front_end))
+    return decode.decoded(data, front_end.block_s, partial(_extract, front_end=front_end, limits=limits))
 
 
-def _extract(stream: decode.Stream, front_end: FrontEnd) -> TrackFeatures:
+def _extract(stream: decode.Stream, front_end: FrontEnd, limits: Limits) -> TrackFeatures:
     rate_hz = front_end.sample_rate_hz
-    duration = segment.Duration()
+    loudness, duration = decode.Loudness(), segment.Duration()
+    heard = decode.within(decode.mono(stream), rate_hz=stream.rate_hz, most_s=limits.audio_s)
     blocks = duration.of(
-        decode.resample(decode.mono(stream), from_hz=stream.rate_hz, to_hz=rate_hz, quality=front_end.resample_quality)
+        decode.resample(loudness.of(heard), from_hz=stream.rate_hz, to_hz=rate_hz, quality=front_end.resample_quality)
     )
     if front_end.denoise:
         from genre_batch.signal import (
@@ -65,6 +69,7 @@ def _extract(stream: decode.Stream, front_end: FrontEnd) -> TrackFeatures:
         descriptors=np.stack(described) if described else None,
         positions=np.array(positions, np.int32),
         duration_s=duration.samples / rate_hz,
+        loudness_db=loudness.db,
     )
 
 

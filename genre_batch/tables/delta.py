@@ -9,6 +9,9 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from genre_batch.errors import StoreUnreachable, TablesHeld
 from genre_batch.tables import storage
 
+TABLES = ("labels", "rejects", "runs", "segments", "shards", "trials")
+"""All that may lie side by side under one URL."""
+
 
 def open_table(url: str, name: str) -> DeltaTable | None:
     """The newest version of a table, None if there is none yet. Raises StoreUnreachable."""

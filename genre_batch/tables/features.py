@@ -14,7 +14,7 @@ from deltalake import DeltaTable
 
 from genre_batch.errors import ContractViolated, UsageError
 from genre_batch.front_end import MEL, Descriptors, FrontEnd
-from genre_batch.tables import delta, library, storage, store
+from genre_batch.tables import delta, library, manifest, storage, store
 from schemas import features, shards
 from schemas.contract import ContractError
 from schemas.descriptors import NAMES
@@ -58,7 +58,7 @@ class FeatureTable:
 def read_published(url: str, artists: str | None) -> FeatureTable:
     """A feature table of GTZAN. Raises ContractViolated naming line and column, UsageError for what is no table, StoreUnreachable."""
     url = storage.normal(url)
-    table = library.read_table(url)
+    table = manifest.read_table(url)
     table = table.cast(pa.schema([(name, pa.string()) for name in table.column_names]))
     try:
         features.validate(table)

@@ -1,51 +1,104 @@
-"""What is in a library of recordings: a folder tree, genre folders, or a manifest, as one Arrow table."""
+"""What is in a library of recordings: a folder tree, genre folders, a manifest, an S3 Inventory, or a listing made before."""
 
-import mimetypes
-from concurrent.futures import ThreadPoolExecutor
+import os
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from genre_batch.choices import Layout
-from genre_batch.errors import Missing, UsageError
-from genre_batch.tables import storage
+from genre_batch.errors import UsageError
+from genre_batch.tables import database, manifest, recordings, s3_inventory, storage
+from genre_batch.tables.recordings import ROWS
+from genre_batch.tables.recordings import is_audio as is_audio
 from schemas import inventory
 
-# Without the machine's own tables, so that a library is listed alike everywhere.
-_TYPES = mimetypes.MimeTypes()
-_AUDIO = ("audio/", "video/", "application/ogg")
-_COMPANIONS = frozenset(
-    f".{ending}"
-    for ending in (
-        *("cue", "db", "ini", "license", "log", "lrc", "md", "md5", "nfo", "parquet", "pls", "rst", "sfv", "sha256"),
-        *("toml", "url", "yaml", "yml"),
-    )
-)
-"""What lies beside recordings and has no registered type."""
+ROOT = "genre_batch.root"
+NOT_AUDIO = "genre_batch.not_audio"
+"""Metadata of a listing as a Parquet file: what makes it more than a manifest."""
 
 
 @dataclass(frozen=True)
 class Library:
-    """`tracks` has the columns of schemas.inventory, one row a recording; `not_audio` counts objects of other kinds."""
+    """In memory. `tracks` has the columns of schemas.inventory, one row a recording; `not_audio` counts objects of other kinds."""
 
     url: str
     tracks: pa.Table
     not_audio: int
 
 
-def read(url: str, layout: Layout) -> Library:
-    """List a library. A URL that ends in .csv or .parquet is a manifest whatever `layout` says.
+@dataclass(frozen=True)
+class Listing:
+    """A library of any size, as a local Parquet file with the columns of schemas.inventory, one row a recording.
 
-    Raises UsageError for a manifest that cannot be used, StoreUnreachable if there is nothing at the URL.
+    root: everything under this URL is listed, so that what is missing there was deleted; None if only some tracks are named.
+    """
+
+    url: str
+    path: str
+    rows: int
+    not_audio: int
+    root: str | None
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a listing holds: bytes, rows where nothing is there, recordings by genre in the order of their names, None last."""
+
+    size: int
+    missing: int
+    genres: dict[str | None, int]
+
+
+def read(url: str, layout: Layout) -> Library:
+    """List a library in memory. Raises as `write` does."""
+    with TemporaryDirectory() as folder:
+        listing = write(url, layout, os.path.join(folder, "listing.parquet"))
+        return Library(listing.url, pq.read_table(listing.path), listing.not_audio)
+
+
+def write(url: str, layout: Layout, path: str, under: str | None = None) -> Listing:
+    """List a library into a local file, row group by row group.
+
+    A URL that ends in .csv or .parquet is a manifest whatever `layout` says, or a listing that this function wrote; one that ends in
+    .json is the manifest of an S3 Inventory, of which `under` is the part to list. Raises UsageError for a manifest that cannot be
+    used, StoreUnreachable if there is nothing at the URL.
     """
     url = storage.normal(url)
-    if layout is Layout.MANIFEST or url.endswith((".csv", ".parquet")):
-        return Library(url, _from_manifest(url), 0)
-    return _from_folder(url, layout)
+    is_inventory, is_file = url.endswith(".json"), url.endswith((".csv", ".parquet"))
+    if under and not is_inventory:
+        raise UsageError(f"{url} is no manifest.json of an S3 Inventory: leave out --under")
+    with storage.reaching(path), pq.ParquetWriter(path, inventory.ARROW, compression="zstd") as file:
+        if is_inventory:
+            root, not_audio = _from_inventory(file, url, under, layout, os.path.dirname(path))
+        elif url.endswith(".parquet") and (listed := _listed_before(url)):
+            root, not_audio = _copy(file, url, listed)
+        elif is_file or layout is Layout.MANIFEST:
+            root, not_audio = None, 0
+            for rows in manifest.rows(url):
+                file.write_table(recordings.with_versions(rows))
+        else:
+            root, not_audio = url, recordings.add(file, recordings.gathered(storage.walk(url)), url, layout)
+        if root is not None:
+            file.add_key_value_metadata({ROOT: root, NOT_AUDIO: str(not_audio)})
+    if is_inventory or (is_file and root is not None):
+        _refuse_doubles(url, path)
+    return Listing(url, path, pq.read_metadata(path).num_rows, not_audio, root)
+
+
+def contents(listing: Listing) -> Contents:
+    size, missing, genres = 0, 0, Counter[str | None]()
+    with pq.ParquetFile(listing.path) as file:
+        for rows in file.iter_batches(ROWS, columns=["size", "genre"]):
+            size += pc.sum(rows["size"]).as_py() or 0
+            missing += rows["size"].null_count
+            genres.update({each["values"]: each["counts"] for each in pc.value_counts(rows["genre"]).to_pylist()})
+    return Contents(size, missing, dict(sorted(genres.items(), key=lambda genre: (genre[0] is None, genre[0]))))
 
 
 def with_artists(library: Library, url: str) -> Library:
@@ -61,106 +114,68 @@ def with_artists(library: Library, url: str) -> Library:
 
 def read_artists(url: str) -> dict[str, str]:
     """Artist by track, of a CSV or Parquet file with columns `track` and `artist`. Raises UsageError if there are no such columns."""
-    table = read_table(storage.normal(url))
+    table = manifest.read_table(storage.normal(url))
     missing = {"track", "artist"} - set(table.column_names)
     if missing:
         raise UsageError(f"{url}: no column {', '.join(sorted(missing))}: an artists file has track and artist")
     return {t: a for t, a in zip(table["track"].to_pylist(), table["artist"].to_pylist(), strict=True) if a}
 
 
-def is_audio(name: str) -> bool:
-    """By its ending: what is plainly something else is not tried; what cannot be told is, and hidden files are not."""
-    if PurePosixPath(name).name.startswith((".", "_")):
-        return False
-    if PurePosixPath(name).suffix.lower() in _COMPANIONS:
-        return False
-    kind, _ = _TYPES.guess_type(PurePosixPath(name).name.lower(), strict=False)
-    return kind is None or kind.startswith(_AUDIO)
+def _from_inventory(file: pq.ParquetWriter, url: str, under: str | None, layout: Layout, folder: str) -> tuple[str | None, int]:
+    """Root and number of objects that are no audio.
+
+    An inventory may be of a part of its bucket and does not say so. Without `under` its root is the folder that holds all of it.
+    """
+    report = s3_inventory.read(url)
+    bucket = f"s3://{report.bucket}"
+    place = storage.normal(under) if under else bucket
+    if not f"{place}/".startswith(f"{bucket}/"):
+        raise UsageError(f"{url} lists {bucket}: --under {under} is not in it")
+    ends: list[str] = []
+
+    def asked() -> Iterator[pa.Table]:
+        for objects in report.objects(folder):
+            if objects.num_rows:
+                found = pc.min_max(objects["uri"]).as_py()
+                ends[:] = [min([found["min"], *ends]), max([found["max"], *ends])]
+            yield objects.filter(pc.starts_with(objects["uri"], f"{place}/"))
+
+    not_audio = recordings.add(file, asked(), place, layout)
+    if under:
+        return place, not_audio
+    return s3_inventory.common_folder(*ends) if ends else None, not_audio
 
 
-def read_table(url: str) -> pa.Table:
-    """A CSV or Parquet file. Raises UsageError if it is neither."""
-    try:
-        data = pa.BufferReader(storage.read_bytes(url))
-    except Missing as error:
-        raise UsageError(f"{url} does not exist, or is a folder") from error
-    try:
-        table = pq.read_table(data) if url.endswith(".parquet") else _read_csv(data)
-    except (pa.ArrowInvalid, ValueError) as error:
-        raise UsageError(f"{url} cannot be read: {error}") from error
-    if len(set(table.column_names)) < table.num_columns:
-        raise UsageError(f"{url}: two columns of the same name among {', '.join(table.column_names)}")
-    return table
+def _listed_before(url: str) -> pq.ParquetFile | None:
+    """A file that `write` made, None if it is none: a manifest, or nothing at all."""
+    filesystem, place = storage.arrow_filesystem(url)
+    with storage.reaching(url):
+        try:
+            found = pq.ParquetFile(place, filesystem=filesystem)
+        except (FileNotFoundError, pa.ArrowInvalid):
+            return None
+    if ROOT.encode() in (found.metadata.metadata or {}):
+        return found
+    found.close()
+    return None
 
 
-def _read_csv(data: pa.BufferReader) -> pa.Table:
-    # Track ids like 00012 are names, not numbers: every column is read as text.
-    header = pacsv.open_csv(data).schema.names
-    data.seek(0)
-    # Nor is NA a missing value: an artist may be called that. Only an empty field is.
-    text = pacsv.ConvertOptions(column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=True, null_values=[""])
-    return pacsv.read_csv(data, convert_options=text)
+def _copy(file: pq.ParquetWriter, url: str, listed: pq.ParquetFile) -> tuple[str, int]:
+    """Root and number of objects that are no audio, of a listing that is copied as it is: nothing is looked up again."""
+    if missing := sorted(set(inventory.ARROW.names) - set(listed.schema_arrow.names)):
+        raise UsageError(f"{url} was listed by another version, without {', '.join(missing)}: list the library again")
+    with storage.reaching(url), listed:
+        for rows in listed.iter_batches(ROWS, columns=inventory.ARROW.names):
+            file.write_table(pa.table(rows).select(inventory.ARROW.names).cast(inventory.ARROW))
+    said = listed.metadata.metadata
+    return said[ROOT.encode()].decode(), int(said[NOT_AUDIO.encode()])
 
 
-def _from_folder(url: str, layout: Layout) -> Library:
-    rows, not_audio = [], 0
-    for found in storage.walk(url):
-        track_id = found.uri[len(url) + 1 :]
-        if not is_audio(track_id):
-            not_audio += 1
-            continue
-        folders = PurePosixPath(track_id).parts[:-1]
-        genre = folders[0] if folders and layout is Layout.GENRE_FOLDERS else None
-        rows.append(_row(track_id, found, genre, None))
-    return Library(url, pa.Table.from_pylist(rows, inventory.ARROW), not_audio)
-
-
-def _from_manifest(url: str) -> pa.Table:
-    table = read_table(url)
-    known = {"uri", "track_id", "genre", "artist"}
-    if "uri" not in table.column_names:
-        raise UsageError(f"{url}: no column uri: a manifest has uri and optionally track_id, genre, artist")
-    columns = {name: table[name].cast(pa.string()).to_pylist() for name in known & set(table.column_names)}
-    uris = columns["uri"]
-    if None in uris or "" in uris:
-        raise UsageError(f"{url}: row {[bool(u) for u in uris].index(False) + 1} has no uri")
-    folder = url.rsplit("/", 1)[0]
-    places = [uri if storage.is_s3(uri) or uri.startswith("/") else storage.join(folder, uri) for uri in uris]
-    track_ids = columns.get("track_id", uris)
-    _refuse_doubles(url, track_ids)
-    with ThreadPoolExecutor(16) as pool:
-        found = list(pool.map(storage.stat, places))
-    none = [None] * len(uris)
-    rows = [
-        _row(track_id, stored, genre, artist) | {"uri": place}
-        for track_id, place, stored, genre, artist in zip(
-            track_ids, places, found, columns.get("genre", none), columns.get("artist", none), strict=True
-        )
-    ]
-    return pa.Table.from_pylist(rows, inventory.ARROW)
-
-
-def _refuse_doubles(url: str, track_ids: list[str | None]) -> None:
-    counts = pc.value_counts(pa.array(track_ids, pa.string()))
-    for count in counts.to_pylist():
-        if not count["values"] or count["counts"] > 1:
-            raise UsageError(f"{url}: track_id {count['values']!r} stands {count['counts']} times; every track needs its own")
-
-
-def _row(track_id: str | None, found: storage.StoredObject | None, genre: str | None, artist: str | None) -> dict[str, object]:
-    return {
-        "track_id": track_id,
-        "uri": found.uri if found else None,
-        "genre": genre or None,
-        "artist": artist or None,
-        "size": found.size if found else None,
-        "modified_at": found.modified_at if found else None,
-        "etag": found.etag if found else None,
-        "content_version": _content_version(found),
-    }
-
-
-def _content_version(found: storage.StoredObject | None) -> str:
-    if found is None:
-        return "missing"
-    return found.etag or f"{found.size}-{found.modified_at.timestamp():.6f}"
+def _refuse_doubles(url: str, path: str) -> None:
+    """What others wrote may name a track twice."""
+    with database.opened(os.path.dirname(path)) as db:
+        double = db.execute(
+            f"SELECT track_id, count(*) FROM {database.parquet(path)} GROUP BY track_id HAVING count(*) > 1 LIMIT 1"
+        ).fetchone()
+    if double:
+        raise UsageError(f"{url}: track_id {double[0]!r} stands {double[1]} times; every track needs its own")

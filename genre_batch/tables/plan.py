@@ -1,69 +1,168 @@
-"""What a run has to do: the listing, less what the tables already hold for this very content and these very parameters."""
+"""What a run has to do: the listing, less what the tables already hold for this very content and these very parameters.
 
-from collections.abc import Sequence
+A join of tables of any size, out of core: what it works with and what comes out are files in a folder of the run's.
+"""
+
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any
+from datetime import UTC, datetime
 
+import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from genre_batch.choices import Redo
-from genre_batch.tables import store
-from genre_batch.tables.library import Library
-from schemas import labels, rejects, shards
+from genre_batch.choices import Redo, Relabel
+from genre_batch.errors import UsageError
+from genre_batch.tables import database
+from genre_batch.tables.database import parquet, quoted
+from genre_batch.tables.library import Library, Listing
+from schemas import inventory, labels, rejects, shards
 from schemas.rejects import Reason
+
+ARROW = pa.schema([*inventory.ARROW, pa.field("done_before", pa.bool_(), False), pa.field("refused_before", pa.bool_(), False)])
+LESSON = ("track_id", "content_version", "genre", "artist")
+"""What a segment teaches: a corrected genre or artist makes it another."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`todo` has the columns of schemas.inventory; listed = todo + unchanged."""
+    """What is to do, in a Parquet file: the columns of schemas.inventory, and whether the tables hold rows of the track.
 
-    todo: pa.Table
+    listed = todo + unchanged. `deleted` tracks of the tables are gone from the library, and `returned` ones are back as they were;
+    `marks` is a Parquet file with `table`, `track_id` and `deleted_at` of each row that says otherwise, None if all say so already.
+    """
+
+    path: str
+    todo: int
     listed: int
     unchanged: int
+    deleted: int = 0
+    returned: int = 0
+    marks: str | None = None
+
+    def batches(self, rows: int) -> Iterator[pa.Table]:
+        """The tracks, so many at a time, columns of ARROW."""
+        kept: list[pa.RecordBatch] = []
+        with pq.ParquetFile(self.path) as file:
+            for batch in file.iter_batches(rows):
+                kept.append(batch)
+                if sum(map(len, kept)) >= rows:
+                    table = pa.Table.from_batches(kept)
+                    yield table.slice(0, rows).cast(ARROW)
+                    kept = table.slice(rows).to_batches()
+        if kept:
+            yield pa.Table.from_batches(kept).cast(ARROW)
 
 
-VERSION = ("track_id", "content_version")
-LESSON = (*VERSION, "genre", "artist")
-"""What a segment teaches: a corrected genre or artist makes it another."""
+def for_labels(listing: Listing, tables: str, *, bundle_id: str, front_end: str, relabel: str | None, folder: str) -> Plan:
+    """What has a label of this content, bundle and front end is left out, and so is what was rejected for this content.
+
+    relabel: what is done again all the same: None, one of choices.Relabel, or an SQL predicate over the columns of labels. In the order
+    of track ids. Raises UsageError for a predicate that cannot be used, StoreUnreachable.
+    """
+    made_alike = f"bundle_id IS NOT DISTINCT FROM {quoted(bundle_id)} AND front_end = {quoted(front_end)}"
+    good, heard = made_alike, "true"
+    if relabel == Relabel.ALL:
+        good = heard = "false"
+    elif relabel == Relabel.REJECTED:
+        heard = "false"
+    elif relabel == Relabel.OLDER_BUNDLE:
+        heard = made_alike
+    elif relabel is not None:
+        good += f" AND track_id NOT IN (FROM {parquet(_asked(tables, relabel, folder))})"
+    inside = "false" if listing.root is None else f"starts_with(uri, {quoted(listing.root.rstrip('/') + '/')})"
+    with database.opened(folder) as db:
+        database.add_tables(db, tables, (labels, rejects))
+        db.execute(f"CREATE VIEW listing AS FROM {parquet(listing.path)}")
+        # Tables are read once, for they may be far away.
+        for name, settled in ((labels.NAME, good), (rejects.NAME, heard)):
+            db.execute(
+                f"CREATE TABLE {name}_held AS SELECT track_id, content_version, {settled} AS settled, {inside} AS inside, "
+                f"deleted_at IS NOT NULL AS gone FROM {name}"
+            )
+        held = f"FROM {labels.NAME}_held UNION ALL FROM {rejects.NAME}_held"
+        db.execute(
+            f"CREATE TABLE todo AS FROM listing ANTI JOIN ({held}) AS held ON held.settled "
+            "AND listing.track_id = held.track_id AND listing.content_version = held.content_version"
+        )
+        path, todo = _write(db, folder, done=f"{labels.NAME}_held", refused=f"{rejects.NAME}_held", order="track_id")
+        deleted, returned, marks = _marks(db, folder)
+    return Plan(path, todo, listing.rows, listing.rows - todo, deleted, returned, marks)
 
 
-def for_labels(library: Library, tables: str, *, bundle_id: str, front_end: str, redo: Redo) -> Plan:
-    """Tracks whose label or reject is of this content, bundle and front end are left out."""
-    made_alike = f"bundle_id = '{bundle_id}' AND front_end = '{front_end}'"
-    done = _held(tables, labels, VERSION, made_alike) if redo is not Redo.ALL else set()
-    refused = _held(tables, rejects, VERSION, made_alike) if redo is Redo.NOTHING else set()
-    return _plan(library, _new(library, VERSION, done) & _new(library, VERSION, refused))
-
-
-def for_shards(library: Library, url: str, *, front_end: str, redo: Redo) -> Plan:
+def for_shards(library: Library, url: str, *, front_end: str, redo: Redo, folder: str) -> Plan:
     """Tracks whose segments are of this content, genre, artist and front end are left out, and so are those rejected for
-    this content, other than for want of a genre."""
-    made_alike = f"front_end = '{front_end}'"
-    done = _held(url, shards, LESSON, made_alike) if redo is not Redo.ALL else set()
-    heard = f"{made_alike} AND reason <> '{Reason.NO_GENRE.value}'"
-    refused = _held(url, rejects, VERSION, heard) if redo is Redo.NOTHING else set()
-    return _plan(library, _new(library, LESSON, done) & _new(library, VERSION, refused))
+    this content, other than for want of a genre. In the order of a hash: neighbours in a library are alike; spread, every part of the
+    work and every file holds a bit of each genre."""
+    made_alike = f"front_end = {quoted(front_end)}"
+    done = made_alike if redo is not Redo.ALL else "false"
+    heard = f"{made_alike} AND reason <> {quoted(Reason.NO_GENRE.value)}" if redo is Redo.NOTHING else "false"
+    with database.opened(folder) as db:
+        database.add_tables(db, url, (shards, rejects))
+        db.register("listing", library.tracks)
+        same = " AND ".join(f"listing.{name} IS NOT DISTINCT FROM held.{name}" for name in LESSON)
+        db.execute(
+            f"CREATE TABLE todo AS FROM listing ANTI JOIN (FROM {shards.NAME} WHERE {done}) AS held ON {same} "
+            f"ANTI JOIN (FROM {rejects.NAME} WHERE {heard}) AS refused USING (track_id, content_version)"
+        )
+        path, todo = _write(db, folder, done=shards.NAME, refused=rejects.NAME, order="md5(track_id)")
+    listed = library.tracks.num_rows
+    return Plan(path, todo, listed, listed - todo)
 
 
-def _held(url: str, contract: ModuleType, columns: Sequence[str], where: str) -> set[tuple[Any, ...]]:
-    return _rows(store.read(url, contract.NAME, contract.ARROW, columns, where), columns)
+def _asked(tables: str, predicate: str, folder: str) -> str:
+    """Track ids of the labels that a user's SQL picks, in a file. It sees this one table: no file, no network, no write."""
+    path = os.path.join(folder, "asked.parquet")
+    with database.opened(folder) as db, pq.ParquetWriter(path, pa.schema([("track_id", pa.string())])) as file:
+        database.add_tables(db, tables, (labels,))
+        db.execute("SET enable_external_access = false")
+        db.execute("SET lock_configuration = true")
+        try:
+            # As an expression, so that it cannot be anything else.
+            for batch in db.view(labels.NAME).filter(predicate).project("track_id").to_arrow_reader():
+                file.write_batch(batch)
+        except duckdb.Error as error:
+            if database.raised_within(error):
+                raise
+            said = str(error).splitlines()[0]
+            raise UsageError(
+                f"--relabel takes {', '.join(Relabel)} or an SQL predicate over labels, not {predicate!r}: {said}"
+            ) from error
+    return path
 
 
-def _new(library: Library, columns: Sequence[str], held: set[tuple[Any, ...]]) -> set[str]:
-    """Track ids, the first of `columns`, of the listed rows that are not held."""
-    return {row[0] for row in _rows(library.tracks, columns) - held}
+def _write(db: duckdb.DuckDBPyConnection, folder: str, *, done: str, refused: str, order: str) -> tuple[str, int]:
+    """The table `todo` as a file, and its length; `done` and `refused` are tables whose rows a track may have."""
+    path = os.path.join(folder, "todo.parquet")
+    known = ", ".join(
+        # The tables are large and what is to do is little, most nights: it is what is held in memory.
+        f"track_id IN (SELECT track_id FROM {table} SEMI JOIN todo USING (track_id)) AS {name}"
+        for name, table in (("done_before", done), ("refused_before", refused))
+    )
+    written = db.execute(
+        f"COPY (SELECT *, {known} FROM todo ORDER BY {order}) TO {quoted(path)} (FORMAT parquet, COMPRESSION zstd)"
+    ).fetchone()
+    assert written is not None
+    return path, written[0]
 
 
-def _rows(table: pa.Table, columns: Sequence[str]) -> set[tuple[Any, ...]]:
-    return set(zip(*(table[column].to_pylist() for column in columns), strict=True))
-
-
-def _plan(library: Library, new: set[str]) -> Plan:
-    tracks = library.tracks
-    todo = tracks.filter(pa.array([track_id in new for track_id in tracks["track_id"].to_pylist()], pa.bool_()))
-    # Neighbours in a library are alike; spread by a hash, every part of the work and every file holds a bit of each genre.
-    order = pa.array([store.checksum([track_id]) for track_id in todo["track_id"].to_pylist()], pa.uint64())
-    todo = todo.take(pc.sort_indices(order))
-    return Plan(todo, tracks.num_rows, tracks.num_rows - todo.num_rows)
+def _marks(db: duckdb.DuckDBPyConnection, folder: str) -> tuple[int, int, str | None]:
+    """How many tracks are gone, how many are back, and the file that says so of each row."""
+    each = " UNION ALL ".join(
+        f'SELECT {quoted(name)} AS "table", track_id, $1 AS deleted_at FROM {name}_held ANTI JOIN listing USING (track_id) '
+        f"WHERE inside AND NOT gone UNION ALL SELECT {quoted(name)}, track_id, NULL FROM {name}_held "
+        "SEMI JOIN listing USING (track_id) ANTI JOIN todo USING (track_id) WHERE gone"
+        for name in (labels.NAME, rejects.NAME)
+    )
+    db.execute(f"CREATE TABLE marks AS {each}", [datetime.now(UTC)])
+    counts = db.execute(
+        "SELECT count(DISTINCT track_id) FILTER (deleted_at IS NOT NULL), count(DISTINCT track_id) FILTER (deleted_at IS NULL) FROM marks"
+    ).fetchone()
+    assert counts is not None
+    deleted, returned = counts
+    if not deleted + returned:
+        return 0, 0, None
+    path = os.path.join(folder, "marks.parquet")
+    db.execute(f"COPY (FROM marks ORDER BY ALL) TO {quoted(path)} (FORMAT parquet, COMPRESSION zstd)")
+    return deleted, returned, path

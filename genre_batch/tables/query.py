@@ -6,8 +6,10 @@ from deltalake import DeltaTable
 
 from genre_batch.errors import JobError, StoreUnreachable, UsageError
 from genre_batch.tables import delta, storage
+from genre_batch.tables.database import files_of, raised_within
 
-TABLES = ("labels", "rejects", "runs", "shards", "trials")
+_PROMISED = "promised"
+"""A schema, so that its tables do not stand among those that a question sees."""
 
 
 def query(url: str, sql: str) -> pa.Table:
@@ -16,16 +18,17 @@ def query(url: str, sql: str) -> pa.Table:
     The statement sees only these tables: no other file, no network, no write. Raises UsageError for SQL that DuckDB refuses
     and if there is no table at all, StoreUnreachable.
     """
-    opened = {name: table for name in TABLES if (table := delta.open_table(url, name)) is not None}
+    opened = {name: table for name in delta.TABLES if (table := delta.open_table(url, name)) is not None}
     if not opened:
-        raise UsageError(f"{storage.normal(url)} holds no tables ({', '.join(TABLES)})")
+        raise UsageError(f"{storage.normal(url)} holds no tables ({', '.join(delta.TABLES)})")
     with duckdb.connect() as connection, delta.reaching(url):
-        files = {name: _files(storage.join(storage.normal(url), name), table) for name, table in opened.items()}
+        files = {name: files_of(storage.join(storage.normal(url), name), table) for name, table in opened.items()}
         shelf = storage.Shelf({uri: place for part in files.values() for uri, place in part.items()})
         connection.register_filesystem(shelf)
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET allowed_paths = $1", [list(shelf.files)])
         try:
+            connection.execute(f"CREATE SCHEMA {_PROMISED}")
             for name, table in opened.items():
                 _add_view(connection, name, table, list(files[name]))
             connection.execute("SET enable_external_access = false")
@@ -37,21 +40,14 @@ def query(url: str, sql: str) -> pa.Table:
             raise _meant(error, url) from error
 
 
-def _files(place: str, table: DeltaTable) -> dict[str, str]:
-    """The files of this version under the names that DuckDB knows, which hold no sign that SQL or a pattern would read."""
-    # Not file_uris(): it percent-encodes spaces and accents of a local path.
-    paths = table.get_add_actions()["path"].to_pylist()
-    name = place.rsplit("/", 1)[1]
-    return {f"{storage.Shelf.protocol}://{name}/{path}": storage.join(place, path) for path in paths}
-
-
 def _add_view(connection: duckdb.DuckDBPyConnection, name: str, table: DeltaTable, files: list[str]) -> None:
-    """An empty table has no files, and keeps its columns."""
-    if files:
-        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({files}, union_by_name = true)")
-    else:
-        # Not empty_table(): it imports pandas.
-        connection.register(name, pa.Table.from_batches([], pa.schema(table.schema().to_arrow())))
+    """With the columns of the table, which may be in none of its files, or have no files at all."""
+    # Not empty_table(): it imports pandas.
+    connection.register("columns", pa.Table.from_batches([], pa.schema(table.schema().to_arrow())))
+    connection.execute(f"CREATE TABLE {_PROMISED}.{name} AS FROM columns")
+    connection.unregister("columns")
+    stored = f" UNION ALL BY NAME FROM read_parquet({files}, union_by_name = true)" if files else ""
+    connection.execute(f"CREATE VIEW {name} AS FROM {_PROMISED}.{name}{stored}")
 
 
 def _told_apart(answer: pa.Table) -> pa.Table:
@@ -64,9 +60,8 @@ def _told_apart(answer: pa.Table) -> pa.Table:
 
 
 def _meant(error: duckdb.Error, url: str) -> JobError:
-    """Of what our file system raised within it, DuckDB keeps only the text of the trace; its last line says it all."""
-    said = str(error)
-    if not said.startswith("Traceback"):
-        return UsageError(said)
-    last = said.split("\n\nLINE ")[0].splitlines()[-1]
+    """A statement that cannot be answered, or a store that failed."""
+    last = raised_within(error)
+    if last is None:
+        return UsageError(str(error))
     return UsageError(last) if storage.Shelf.REFUSAL in last else StoreUnreachable(f"{url} cannot be read: {last}")

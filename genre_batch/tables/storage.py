@@ -3,11 +3,15 @@
 Credentials and the endpoint come from the standard AWS variables (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
 `AWS_SESSION_TOKEN`, `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, `AWS_REGION`, or a profile or role that botocore finds). File
 systems are made where they are used, in each worker, so that no secret is ever pickled.
+
+Trouble of an S3 store that passes is waited for (tables.retries says how long), and a read is whole or fails.
 """
 
+import errno
 import os
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -17,12 +21,13 @@ from typing import Any
 import fsspec
 import pyarrow.fs as pafs
 
-from genre_batch.errors import Missing, StoreUnreachable
+from genre_batch.errors import Forbidden, Missing, StoreUnreachable, TooLarge
+from genre_batch.tables import retries, s3
 
-CONNECT_TIMEOUT_S = 5
-READ_TIMEOUT_S = 60
-ATTEMPTS = 6
-REFUSALS = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "403 Forbidden")
+REFUSALS = ("AccessDenied", "403 Forbidden", *s3.BAD_CREDENTIALS)
+DELTA_RETRIES = 1000
+"""The time ends them, not the number."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +58,14 @@ def told(url: str) -> str:
     return url if is_s3(url) else PurePosixPath(url).name
 
 
-def endpoint_url() -> str | None:
-    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
-
-
 def filesystem(url: str) -> Any:
-    """The fsspec file system of a URL. botocore retries throttling, 5xx and lost connections with exponential jitter."""
-    return _filesystem(is_s3(url), endpoint_url())
+    """The fsspec file system of a URL, for those who open files themselves."""
+    return s3.filesystem() if is_s3(url) else _local()
 
 
 @cache
-def _filesystem(s3: bool, endpoint: str | None) -> Any:
-    if not s3:
-        return fsspec.filesystem("file", auto_mkdir=True)
-    import s3fs  # 0.4 s that local runs need not pay
-
-    timeouts = {"connect_timeout": CONNECT_TIMEOUT_S, "read_timeout": READ_TIMEOUT_S}
-    retries = {"max_attempts": ATTEMPTS, "mode": "standard"}
-    return s3fs.S3FileSystem(endpoint_url=endpoint, use_listings_cache=False, config_kwargs={**timeouts, "retries": retries})
+def _local() -> Any:
+    return fsspec.filesystem("file", auto_mkdir=True)
 
 
 def arrow_filesystem(url: str) -> tuple[pafs.FileSystem, str]:
@@ -79,9 +74,15 @@ def arrow_filesystem(url: str) -> tuple[pafs.FileSystem, str]:
 
 
 def delta_options() -> dict[str, str]:
-    """What deltalake does not read from the environment by itself."""
-    endpoint = endpoint_url()
-    return {"AWS_ENDPOINT_URL": endpoint, "AWS_ALLOW_HTTP": str(endpoint.startswith("http://")).lower()} if endpoint else {}
+    """What deltalake does not read from the environment by itself, and patience like ours: its own is over after some seconds."""
+    patience = {
+        "max_retries": str(DELTA_RETRIES),
+        "retry_timeout": f"{retries.TROUBLE_S:g}s",
+        "backoff_config.max_backoff": f"{retries.LONGEST_WAIT_S:g}s",
+    }
+    if not (endpoint := s3.endpoint_url()):
+        return patience
+    return patience | {"AWS_ENDPOINT_URL": endpoint, "AWS_ALLOW_HTTP": str(endpoint.startswith("http://")).lower()}
 
 
 @contextmanager
@@ -91,44 +92,94 @@ def reaching(url: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise StoreUnreachable(f"{url} does not exist") from error
-    except _client_errors() as error:
+    except s3.client_errors() as error:
         # Never the whole answer of a store: deltalake quotes it, and it may name keys.
-        said = str(error)
-        if isinstance(error, PermissionError) or any(code in said for code in REFUSALS):
+        said, status = str(error), s3.answer(error)[0]
+        tried = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise StoreUnreachable(f"{url} cannot be written: the disk is full; make room and run again") from error
+        if isinstance(error, PermissionError) or status in (401, 403) or any(code in said for code in REFUSALS):
             refused = "access refused by the store; check the AWS credentials in the environment"
-            raise StoreUnreachable(f"{url}: {refused}") from error
+            raise StoreUnreachable(f"{url}: {refused}{tried}") from error
+        if status == 404:
+            raise StoreUnreachable(f"{url} does not exist") from error
         first = said.splitlines()[0] if said else ""
-        raise StoreUnreachable(f"{url} cannot be reached: {type(error).__name__}: {first}") from error
-
-
-@cache
-def _client_errors() -> tuple[type[Exception], ...]:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    return OSError, BotoCoreError, ClientError
+        raise StoreUnreachable(f"{url} cannot be reached: {type(error).__name__}: {first}{tried}") from error
 
 
 def walk(url: str) -> Iterator[StoredObject]:
-    """Every object under a folder, in the order of their URIs. Raises StoreUnreachable."""
-    store, found = filesystem(url), {}
+    """Every object under a folder, one after the other: of a local disk in the order of their paths, of S3 as the store lists them.
+
+    What cannot be listed is an error, never a gap: who finds nothing there takes it for deleted. Raises StoreUnreachable.
+    """
     with reaching(url):
-        if not is_s3(url) and not os.path.isdir(url):
-            raise FileNotFoundError(url)
-        found = store.find(url, detail=True)
-        if not found and is_s3(url) and not store.exists(url):
-            raise FileNotFoundError(url)
-    for path in sorted(found):
-        yield _stored(url, path, found[path])
+        yield from _walk_s3(url) if is_s3(url) else _walk_disk(url)
+
+
+def _walk_s3(url: str) -> Iterator[StoredObject]:
+    """Page by page, a thousand objects each, so that a bucket of any size needs no memory."""
+    bucket, _, folder = url.removeprefix("s3://").partition("/")
+    asked = {"Bucket": bucket, "Prefix": f"{folder}/" if folder else ""}
+    nothing = bool(folder)
+    while True:
+        page = s3.asked(lambda client: client.list_objects_v2(**asked))
+        for each in page.get("Contents", []):
+            nothing = False
+            # Consoles make such an object to show an empty folder.
+            if not each["Key"].endswith("/"):
+                etag = each["ETag"].strip('"')
+                yield StoredObject(f"s3://{bucket}/{each['Key']}", each["Size"], each["LastModified"].astimezone(UTC), etag)
+        if not page.get("IsTruncated"):
+            break
+        asked["ContinuationToken"] = page["NextContinuationToken"]
+    if nothing:
+        raise FileNotFoundError(url)
+
+
+def _walk_disk(url: str) -> Iterator[StoredObject]:
+    yield from _in_folder(url) if os.path.isdir(url) else ()
+    # Asked at the end, for a disk may be taken away meanwhile.
+    if not os.path.isdir(url):
+        raise FileNotFoundError(url)
+
+
+def _in_folder(folder: str) -> Iterator[StoredObject]:
+    """A link to a folder is told as a file is, and not followed, or a loop would never end."""
+    try:
+        # A folder's slash counts, or `a b` would come between `a` and what lies in it.
+        entries = {
+            f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name: entry for entry in os.scandir(folder)
+        }
+    except FileNotFoundError:
+        # Somebody removed it meanwhile.
+        return
+    for name in sorted(entries):
+        path = entries[name].path
+        if name.endswith("/"):
+            yield from _in_folder(path)
+        elif os.path.lexists(path):
+            found = os.stat(path, follow_symlinks=os.path.exists(path))
+            yield StoredObject(path, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC), None)
 
 
 def stat(uri: str) -> StoredObject | None:
-    """One object, None if it is not there or a folder. Raises StoreUnreachable."""
+    """One object, None if it is not there or a folder. Raises StoreUnreachable.
+
+    Also None where a store that can be read otherwise refuses to say: so AWS does with one that is not there, if the right to list is
+    missing.
+    """
     with reaching(uri):
         try:
-            found = filesystem(uri).info(uri)
+            if not is_s3(uri):
+                found = filesystem(uri).info(uri)
+                return None if found["type"] == "directory" else _stored(uri, uri, found)
+            return _stored(uri, uri, s3.asked(lambda client: s3.head(client, uri))) if s3.place(uri)["Key"] else None
         except FileNotFoundError:
             return None
-    return None if found["type"] == "directory" else _stored(uri, uri, found)
+        except s3.client_errors() as error:
+            if s3.is_missing(error) or (s3.is_refused(error) and _is_readable_otherwise(uri)):
+                return None
+            raise
 
 
 def _stored(url: str, path: str, info: dict[str, Any]) -> StoredObject:
@@ -138,63 +189,131 @@ def _stored(url: str, path: str, info: dict[str, Any]) -> StoredObject:
     return StoredObject(path, info["size"], datetime.fromtimestamp(info["mtime"], UTC), None)
 
 
-def read_bytes(uri: str) -> bytes:
-    """The whole object. Raises Missing if it is not there, StoreUnreachable if the store does not answer."""
+def read_bytes(uri: str, *, most: int | None = None) -> bytes:
+    """The whole object.
+
+    Raises Missing if it is not there, TooLarge, before anything is fetched, if it has more than `most` bytes, Forbidden if it alone is
+    refused, StoreUnreachable if the store does not answer or refuses everything.
+    """
     with reaching(uri):
         try:
-            return bytes(filesystem(uri).cat_file(uri))
+            return _read_s3(uri, most) if is_s3(uri) else _read_local(uri, most)
         except FileNotFoundError as error:
             raise Missing(f"{uri} is not there") from error
         except IsADirectoryError as error:
             raise Missing(f"{uri} is a folder") from error
 
 
+def _read_local(uri: str, most: int | None) -> bytes:
+    with open(uri, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if most is not None and size > most:
+            raise TooLarge(f"{uri} has {size:,} bytes, at most {most:,} are read")
+        return file.read()
+
+
+_read_before: dict[str, str] = {}
+"""Of each bucket an object that this process could read: what can be asked for again to tell one refused object from a store that refuses
+all, where there is no right to list."""
+
+
+def _read_s3(uri: str, most: int | None) -> bytes:
+    where = s3.place(uri)
+    if not where["Key"]:
+        raise IsADirectoryError(uri)
+    try:
+        data = s3.asked(lambda client: s3.get(client, uri, most))
+    except s3.client_errors() as error:
+        if s3.is_missing(error):
+            raise FileNotFoundError(uri) from error
+        if s3.answer(error)[1] == s3.ARCHIVED:
+            raise Forbidden(f"{uri} is archived; restore it first") from error
+        if s3.is_refused(error) and _is_readable_otherwise(uri):
+            raise Forbidden(f"{uri} is refused by the store, which other objects are not; grant s3:GetObject on it") from error
+        raise
+    _read_before[where["Bucket"]] = uri
+    return data
+
+
+def _is_readable_otherwise(uri: str) -> bool:
+    """Whether the store still lists the folder of an object, or still has one that was read before."""
+    with suppress(*s3.client_errors()):
+        s3.asked(lambda client: s3.list_folder(client, uri), refusals_pass=False)
+        return True
+    known = _read_before.get(s3.place(uri)["Bucket"])
+    if known is None or known == uri:
+        return False
+    with suppress(*s3.client_errors()):
+        s3.asked(lambda client: s3.head(client, known), refusals_pass=False)
+        return True
+    return False
+
+
 def exists(url: str) -> bool:
     with reaching(url):
-        return bool(filesystem(url).exists(url))
+        return s3.asked(lambda client: s3.exists(client, url)) if is_s3(url) else os.path.exists(url)
 
 
 def write_bytes(uri: str, data: bytes) -> None:
-    """A local file appears whole or not at all, as an object in a store does."""
+    """A local file appears whole or not at all, as an object in a store does. Raises StoreUnreachable, on a full disk too."""
     with reaching(uri):
         if is_s3(uri):
-            filesystem(uri).pipe_file(uri, data)
+            s3.write(uri, data)
             return
-        os.makedirs(PurePosixPath(uri).parent, exist_ok=True)
-        partial = f"{uri}.partial-{os.getpid()}"
-        with open(partial, "wb") as file:
+        with _or_nothing(uri) as partial, open(partial, "wb") as file:
             file.write(data)
-        os.replace(partial, uri)
+
+
+def put(path: str, uri: str) -> None:
+    """Store a local file of any size, whole or not at all. Raises StoreUnreachable."""
+    with reaching(uri):
+        if is_s3(uri):
+            s3.upload(path, uri)
+            return
+        with _or_nothing(uri) as partial:
+            shutil.copyfile(path, partial)
+
+
+@contextmanager
+def _or_nothing(path: str) -> Iterator[str]:
+    """Where to write a local file that appears when it is whole; what is left of one that fails, on a full disk for example, is removed."""
+    os.makedirs(PurePosixPath(path).parent, exist_ok=True)
+    partial = f"{path}.partial-{os.getpid()}"
+    try:
+        yield partial
+        os.replace(partial, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.remove(partial)
+        raise
 
 
 def create(uri: str, data: bytes) -> bool:
     """Write an object only if there is none of that name yet; True if this call made it."""
     with reaching(uri):
+        if is_s3(uri):
+            return s3.asked(s3.Creation(uri, data))
+        os.makedirs(PurePosixPath(uri).parent, exist_ok=True)
         try:
-            if is_s3(uri):
-                filesystem(uri).pipe_file(uri, data, mode="create")
-            else:
-                os.makedirs(PurePosixPath(uri).parent, exist_ok=True)
-                with open(uri, "xb") as file:
-                    file.write(data)
+            made = os.open(uri, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         except FileExistsError:
             return False
-        except OSError as error:
-            # What s3fs makes of an answer 412 to its conditional write.
-            answer = getattr(error.__cause__, "response", {})
-            if answer.get("Error", {}).get("Code") != "PreconditionFailed":
-                raise
-            return False
+        try:
+            with open(made, "wb") as file:
+                file.write(data)
+        except BaseException:
+            os.remove(uri)
+            raise
     return True
 
 
 def remove(uri: str) -> None:
     """Raises StoreUnreachable; an object that is not there is no error."""
-    with reaching(uri):
-        try:
-            filesystem(uri).rm_file(uri)
-        except FileNotFoundError:
-            return
+    with reaching(uri), suppress(FileNotFoundError):
+        if is_s3(uri):
+            s3.asked(lambda client: s3.remove(client, uri))
+        else:
+            os.remove(uri)
 
 
 def read_or(uri: str, default: Callable[[], bytes]) -> bytes:

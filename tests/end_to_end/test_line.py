@@ -20,6 +20,7 @@ from genre_batch.models import export, scorer
 from genre_batch.models.calibrate import pool, probabilities
 from genre_batch.signal.extract import extract
 from genre_batch.tables import delta, storage
+from genre_batch.tables import s3 as s3_client
 from tests.running import job
 
 REASONS = {
@@ -275,13 +276,13 @@ def test_wrong_credentials_are_refused_and_not_told(run, s3, monkeypatch: pytest
     secret = "not-the-secret-" + os.urandom(4).hex()
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
     s3fs.S3FileSystem.clear_instance_cache()
-    storage._filesystem.cache_clear()
+    s3_client.connected.cache_clear()
     try:
         listing = run("inventory", "--library", s3.url("line", "library"))
         query = run("query", "--tables", s3.url("line", "tables"), "SELECT 1")
     finally:
         s3fs.S3FileSystem.clear_instance_cache()
-        storage._filesystem.cache_clear()
+        s3_client.connected.cache_clear()
     assert (listing.code, query.code) == (3, 3)
     assert "credentials" in listing.err
     assert secret not in listing.out + listing.err + query.out + query.err

@@ -1,6 +1,7 @@
 """Scoring segment by segment: with a state that is carried, with several members, and with no torch where none is needed."""
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from scipy.special import log_softmax
@@ -63,6 +64,26 @@ def test_in_pieces_as_at_once(crnn: Member, pieces: tuple[int, ...]):
     np.testing.assert_allclose(np.concatenate(told), one(pictures(9), described(9)), rtol=0, atol=1e-5)
     assert state is not None
     assert state.shape == (1, 64)
+
+
+def test_a_state_is_carried_from_batch_to_batch():
+    network = built("crnn")
+    one = OnnxScorer(export.to_onnx(network, SHAPE))
+    for n in (1, BATCH, BATCH + 1, 2 * BATCH + 2):
+        with torch.no_grad():
+            expected = network(torch.from_numpy(pictures(n)), None, torch.tensor([n])).numpy()
+        np.testing.assert_allclose(one(pictures(n)), expected, rtol=0, atol=1e-5)
+
+
+def test_a_file_that_takes_one_segment_at_a_time_is_given_one(crnn: Member):
+    """As recurrent networks were exported once."""
+    model = onnx.load_from_string(crnn.served.data)
+    for each in [model.graph.input[0], model.graph.input[1], model.graph.output[0]]:
+        each.type.tensor_type.shape.dim[0].dim_value = 1
+    fixed = OnnxScorer(model.SerializeToString())
+    assert fixed.inputs["spectrograms"].shape[0] == 1
+    found = fixed(pictures(5), described(5))
+    np.testing.assert_allclose(found, OnnxScorer(crnn.served.data)(pictures(5), described(5)), rtol=0, atol=1e-5)
 
 
 def test_a_track_begins_with_an_empty_state(crnn: Member):

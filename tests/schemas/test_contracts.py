@@ -7,19 +7,45 @@ from types import ModuleType
 import pyarrow as pa
 import pytest
 
-from schemas import inventory, labels, rejects, runs, shards, trials
+from schemas import inventory, labels, rejects, runs, segments, shards, trials
 from schemas.contract import MAX_CASES, ContractError
 from tests import rows
-from tests.rows import Row, label, reject, run, shard, table, trial
+from tests.rows import WHEN, Row, label, reject, run, segment, shard, table, trial
 
 GOOD: dict[ModuleType, list[Row]] = {
-    labels: [label("a"), label("b", runner_up=None, genre="unknown", probabilities=[("rock", 1.0)], confidence=1.0)],
-    rejects: [reject("a"), reject("b", bundle_id=None, detail="")],
-    runs: [run("r1"), run("r2", listed=0, done=0, rejected=0, unchanged=0, not_audio=0, audio_s=0.0, bundle_id=None)],
+    labels: [
+        label("a"),
+        label(
+            "b",
+            runner_up=None,
+            genre="unknown",
+            probabilities=[("rock", 1.0)],
+            confidence=1.0,
+            loudness_db=None,
+            deleted_at=WHEN,
+        ),
+    ],
+    rejects: [reject("a"), reject("b", bundle_id=None, detail="", deleted_at=WHEN)],
+    runs: [
+        run(
+            "r1",
+            state="running",
+            done=1,
+            remaining=2,
+            genres=[("rock", 1)],
+            loudness=[0] * 11,
+            drift=[("genres, previous run", 0.1)],
+        ),
+        run("r2", listed=0, done=0, rejected=0, unchanged=0, not_audio=0, audio_s=0.0, bundle_id=None),
+    ],
+    segments: [segment("a", 0), segment("a", 2), segment("b", 0, probabilities=[("rock", 1.0)], confidence=1.0)],
     shards: [shard("a", 0), shard("a", 1, descriptors=[0.5] * 57), shard("b", 0, artist=None, spectrogram=None)],
     trials: [trial("r1"), trial("r2", std=0.0, n=1, n_tracks=1, segment_accuracy=1.0)],
 }
 CONTRACTS = pytest.mark.parametrize("contract", GOOD, ids=lambda contract: contract.NAME)
+
+FOUND = ("genres", "reasons", "confidence", "duration", "loudness")
+"""What a run tells of what it found."""
 
 NAN, INFINITE = float("nan"), float("inf")
 
@@ -97,9 +123,10 @@ def test_nulls_stand_only_where_they_may(contract: ModuleType, column: str):
 @pytest.mark.parametrize(
     ("contract", "names"),
     [
-        (labels, {"runner_up"}),
-        (rejects, {"bundle_id"}),
-        (runs, {"bundle_id"}),
+        (labels, {"runner_up", "loudness_db", "deleted_at"}),
+        (rejects, {"bundle_id", "deleted_at"}),
+        (runs, {"bundle_id", "parameters", "tracks_per_s", *FOUND, "drift", "drift_level"}),
+        (segments, set()),
         (shards, {"artist", "spectrogram", "descriptors"}),
         (trials, set()),
         (inventory, {"genre", "artist", "size", "modified_at", "etag"}),
@@ -116,6 +143,7 @@ def test_few_columns_may_hold_nulls(contract: ModuleType, names: set[str]):
         (labels, ["track_id"]),
         (rejects, ["track_id"]),
         (runs, ["run_id"]),
+        (segments, ["track_id", "segment"]),
         (shards, ["track_id", "segment"]),
         (trials, ["run_id", "profile", "protocol", "model", "map"]),
     ],
@@ -154,10 +182,21 @@ SHARES = "probabilities that do not lie in 0..1 and sum to 1"
         (rejects, reject(""), "track_id: str_length"),
         (runs, run("b", listed=7), r"listed is not done \+ rejected \+ unchanged"),
         (runs, run("b", unchanged=0), r"listed is not done \+ rejected \+ unchanged"),
+        (runs, run("b", remaining=1), r"listed is not done \+ rejected \+ unchanged \+ remaining"),
         (runs, run("b", done=-3, rejected=8), "done: "),
+        (runs, run("b", remaining=-3, done=6), "remaining: "),
+        (runs, run("b", deleted=-1), "deleted: "),
+        (runs, run("b", returned=-1), "returned: "),
+        (runs, run("b", state="asleep"), "state: isin.*fails for asleep"),
         (runs, run("b", not_audio=-1), "not_audio: "),
         (runs, run("b", audio_s=-0.5), "audio_s: "),
         (runs, run("b", audio_s=NAN), "audio_s: "),
+        (segments, segment("b", -1), "segment: "),
+        (segments, segment("b", start_s=-1.0), "start_s: "),
+        (segments, segment("b", confidence=1.01), "confidence: "),
+        (segments, segment(""), "track_id: "),
+        (segments, segment("b", probabilities=[("jazz", 0.25), ("rock", 0.748)]), SHARES),
+        (segments, segment("b", probabilities=[]), SHARES),
         (shards, shard("b", -1), "segment: "),
         (shards, shard("b", start_s=-5.0), "start_s: "),
         (shards, shard("b", duration_s=0.0), "duration_s: "),
@@ -198,15 +237,30 @@ def test_every_code_is_allowed(column: str):
     rejects.validate(table(rejects, *(reject(f"{i}", **{column: code.value}) for i, code in enumerate(codes))))
 
 
+def test_every_state_of_a_run_is_allowed():
+    runs.validate(table(runs, *(run(f"{state}", state=state.value) for state in runs.State)))
+
+
 def test_codes_stay_what_they_are():
-    assert [*rejects.Stage] == ["list", "read", "decode", "segment"]
-    assert [*rejects.Reason] == ["no_genre", "missing", "empty", "undecodable", "not_finite", "too_short", "silent"]
+    assert [*rejects.Stage] == ["list", "read", "decode", "segment", "work"]
+    assert {*rejects.Reason} == {
+        *("no_genre", "missing", "forbidden", "too_large", "empty", "undecodable", "not_finite"),
+        *("too_long", "too_short", "silent", "too_slow", "crashed"),
+    }
+    assert [*runs.State] == ["running", "finished", "stopped", "failed"]
+
+
+def test_the_edges_of_histograms_stay_where_they_are():
+    """The rows of earlier runs were counted with them."""
+    assert runs.CONFIDENCE_EDGES == (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+    assert runs.DURATION_EDGES_S == (15, 30, 60, 120, 180, 240, 300, 420, 600, 1800)
+    assert runs.LOUDNESS_EDGES_DB == (-60, -50, -40, -35, -30, -25, -20, -15, -10, -5)
 
 
 def test_reading_a_schema_needs_little():
     code = """
 import sys
-from schemas import descriptors, inventory, labels, rejects, runs, shards, trials
+from schemas import descriptors, inventory, labels, rejects, runs, segments, shards, trials
 print(sorted({name.split(".")[0] for name in sys.modules} & {"pandera", "pandas", "genre_batch", "jobs", "torch", "ray"}))
 """
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
@@ -216,9 +270,10 @@ def test_the_rows_of_these_tests_have_every_column():
     for contract, row in (
         (labels, label()),
         (rejects, reject()),
-        (runs, run()),
+        (segments, segment()),
         (shards, shard()),
         (trials, trial()),
         (inventory, rows.listed()),
     ):
         assert list(row) == contract.ARROW.names
+    assert {*run()} <= {*runs.ARROW.names}

@@ -1,6 +1,7 @@
 """Decoding: containers, rates, channels, sample formats, and what is refused."""
 
 import io
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genre_batch.errors import Empty, NotFinite, Undecodable
+from genre_batch.errors import Empty, NotFinite, TooLong, Undecodable
 from genre_batch.signal import decode
 
 RATE_HZ = 44_100
@@ -304,6 +305,49 @@ def test_blocks_are_as_long_as_asked_and_joined_the_same(block_s, kind):
     assert longest <= round(block_s * RATE_HZ) + slack
     assert all(block.shape[1] == 1 and block.dtype == np.float32 for block in blocks)
     np.testing.assert_array_equal(np.concatenate(blocks), channels(open_stream(data, BLOCK_S)))
+
+
+def test_nothing_is_decoded_after_the_limit():
+    asked = []
+
+    def endless() -> Iterator[np.ndarray]:
+        while True:
+            asked.append(1)
+            yield np.zeros(1000, np.float32)
+
+    heard = []
+    with pytest.raises(TooLong, match=r"^more than 5 s of audio$"):
+        heard += decode.within(endless(), rate_hz=1000, most_s=5)
+    assert len(asked) == 6
+
+
+def test_exactly_as_long_as_the_limit_passes_as_it_is():
+    blocks = [tone(0.1), tone(0.2)]
+    assert [id(b) for b in decode.within(blocks, rate_hz=RATE_HZ, most_s=0.3)] == [id(b) for b in blocks]
+    with pytest.raises(TooLong):
+        list(decode.within(blocks, rate_hz=RATE_HZ, most_s=0.2999))
+
+
+def loudness(*blocks: np.ndarray) -> float:
+    measured = decode.Loudness()
+    assert [id(block) for block in measured.of(blocks)] == [id(block) for block in blocks]
+    return measured.db
+
+
+def test_loudness_of_what_everybody_knows():
+    square = np.where(np.arange(1000) % 2, 1, -1).astype(np.float32)
+    assert loudness(square) == 0.0
+    assert loudness(square, np.float32(0.1) * square) == pytest.approx(10 * math.log10(0.505), abs=1e-6)
+    # Whole periods of a sine of half the full scale: -6.02 - 3.01.
+    assert loudness(tone(2.0)) == pytest.approx(20 * math.log10(0.5) - 10 * math.log10(2), abs=1e-4)
+    assert loudness(np.zeros(10, np.float32)) == loudness() == -math.inf
+
+
+def test_loudness_is_of_all_blocks_however_long():
+    samples = np.random.default_rng(3).standard_normal(3_000_000).astype(np.float32) * np.float32(0.1)
+    exact = 10 * math.log10(np.mean(samples.astype(np.float64) ** 2))
+    for n in (1, 7, 4000):
+        assert loudness(*np.array_split(samples, n)) == pytest.approx(exact, abs=1e-4)
 
 
 def resampled(samples: np.ndarray, from_hz: int, to_hz: int, block: int, quality: str = "HQ") -> np.ndarray:

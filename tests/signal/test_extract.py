@@ -16,8 +16,9 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genre_batch.errors import Empty, NotFinite, Silent, TooShort, TrackError, Undecodable
+from genre_batch.errors import Empty, NotFinite, Silent, TooLong, TooShort, TrackError, Undecodable
 from genre_batch.front_end import GTZAN_PUBLISHED, MEL, PRESETS, SEED_3S, SEED_10S, Denoise, FrontEnd
+from genre_batch.limits import Limits
 from genre_batch.signal import denoise
 from genre_batch.signal.extract import TrackFeatures, extract
 
@@ -160,6 +161,64 @@ def test_noise_is_subtracted_before_the_track_is_cut():
     assert features.duration_s == plain.duration_s
     assert_levels(features.spectrograms[1], levels(cleaned[110_250:220_500], MEL), 0.6)
     assert features.spectrograms.mean() < plain.spectrograms.mean() - 5
+
+
+def sine(seconds: float, hz: float, amplitude: float, rate_hz: int) -> np.ndarray:
+    return amplitude * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate_hz)) / rate_hz)
+
+
+HALF_SCALE_SINE_DB = -9.0309
+
+
+@pytest.mark.parametrize("rate_hz", [22_050, 44_100])
+@pytest.mark.parametrize("block_s", [0.05, 10.0])
+def test_loudness_is_of_the_whole_recording_mixed_to_mono(rate_hz, block_s):
+    front_end = dataclasses.replace(MEL, block_s=block_s)
+    left = sine(12, 441, 0.5, rate_hz)
+    both = sound_file(np.stack([left, left], axis=1), rate_hz, subtype="FLOAT")
+    assert extract(both, front_end).loudness_db == pytest.approx(HALF_SCALE_SINE_DB, abs=1e-4)
+    one = sound_file(np.stack([left, 0 * left], axis=1), rate_hz, subtype="FLOAT")
+    assert extract(one, front_end).loudness_db == pytest.approx(HALF_SCALE_SINE_DB - 6.0206, abs=1e-4)
+    # What is silent, and what is left over after the last segment, counts as well.
+    half = sound_file(np.concatenate([0 * left, left]), rate_hz, subtype="FLOAT")
+    assert extract(half, front_end).loudness_db == pytest.approx(HALF_SCALE_SINE_DB - 3.0103, abs=1e-4)
+
+
+def test_loudness_is_taken_before_the_resampler_and_the_denoiser():
+    samples = sine(12, 20_000, 0.5, 48_000) + music(12, 48_000)
+    data = sound_file(samples, 48_000, subtype="FLOAT")
+    expected = 10 * np.log10(np.mean(samples**2))
+    for front_end in (MEL, dataclasses.replace(MEL, denoise=Denoise(noise="first-seconds"))):
+        assert extract(data, front_end).loudness_db == pytest.approx(expected, abs=1e-4)
+
+
+def test_loudness_of_what_ffmpeg_decodes():
+    data = ffmpeg_file(sine(6, 441, 0.5, RATE_HZ)[:, None], "aac", "ipod", b="192000")
+    assert extract(data, MEL).loudness_db == pytest.approx(HALF_SCALE_SINE_DB, abs=0.1)
+
+
+def test_longer_than_the_limit_is_refused_and_as_long_is_not():
+    data = sound_file(music(12))
+    assert extract(data, MEL, Limits(audio_s=12)).duration_s == pytest.approx(12)
+    with pytest.raises(TooLong, match=r"^more than 11\.5 s of audio$"):
+        extract(data, MEL, Limits(audio_s=11.5))
+    with pytest.raises(TooLong):
+        extract(ffmpeg_file(music(12)[:, None], "aac", "adts"), MEL, Limits(audio_s=11))
+
+
+def test_what_counts_is_what_is_decoded_not_what_a_header_says():
+    data = bytearray(sound_file(music(6)))
+    place = data.index(b"data") + 4
+    data[place : place + 4] = (2**31 - 2).to_bytes(4, "little")
+    data[4:8] = (2**31 - 2 + 36).to_bytes(4, "little")
+    assert extract(bytes(data), MEL, Limits(audio_s=7)).duration_s == pytest.approx(6)
+    # An hour of silence in some kilobytes: refused when the limit is reached, not as silent when it is over.
+    hour = sound_file(np.zeros(3600 * 8000, np.int16), 8000, "FLAC")
+    assert len(hour) < 200_000
+    with pytest.raises(TooLong):
+        extract(hour, MEL, Limits(audio_s=60))
+    with pytest.raises(Silent):
+        extract(hour, MEL)
 
 
 @pytest.mark.parametrize("block_s", [0.05, 1.0, 60.0])

@@ -1,5 +1,6 @@
 """Folders, genre folders and manifests become the same inventory."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import pytest
 
 from genre_batch.choices import Layout
 from genre_batch.errors import StoreUnreachable, UsageError
-from genre_batch.tables import library
-from genre_batch.tables.library import Library
+from genre_batch.tables import library, recordings, storage
+from genre_batch.tables.library import Contents, Library, Listing
 from schemas import inventory
 from tests.rows import Row
 
@@ -39,7 +40,7 @@ def column(listed: Library, name: str) -> list[str | None]:
     "name",
     [
         *("a.mp3", "A.FLAC", "a.ogg", "a.opus", "a.wav", "a.m4a", "a.aif", "a.wma", "a.au", "a.mp4", "a.webm", "a.ape", "a.wv"),
-        *("a", "01. Vladimír's ünïcode 音楽.mp3", "deep/er/no ending"),
+        *("a", "01. Vladimír's ünïcode 音楽.mp3", "deep/er/no ending", "a.mp3.gz", "x.gz", "a.jpg/b", "a.unheard-of", "a."),
     ],
 )
 def test_what_may_be_audio(name: str):
@@ -50,7 +51,7 @@ def test_what_may_be_audio(name: str):
     "name",
     [
         *("cover.jpg", "COVER.JPG", "notes.txt", "list.m3u", "album.cue", "album.nfo", "x.json", "x.csv", "x.parquet", "x.pdf"),
-        *(".DS_Store", "._a.mp3", "rock/.hidden.mp3", "_lock.json", "_SUCCESS", "x.zip"),
+        *(".DS_Store", "._a.mp3", "rock/.hidden.mp3", "_lock.json", "_SUCCESS", "x.zip", "x.json.gz", "x.tar.gz", "x.tgz"),
     ],
 )
 def test_what_is_plainly_something_else(name: str):
@@ -240,6 +241,184 @@ def test_no_manifest_and_no_parquet(tmp_path: Path):
         library.read(str(tmp_path / "none.csv"), Layout.TREE)
     with pytest.raises(UsageError, match=r"bad\.parquet cannot be read"):
         library.read(csv(tmp_path, "no parquet", "bad.parquet"), Layout.TREE)
+
+
+def test_no_order_of_the_disk_changes_a_listing(tmp_path: Path):
+    put(tmp_path, "b/x.wav", "a b.wav", "a/x.wav", "a-b/x.wav", "a.wav", "Z.wav", "ü.wav", "a/b/x.wav")
+    names = column(library.read(str(tmp_path), Layout.TREE), "track_id")
+    assert names == sorted(str(name) for name in names)
+    assert len(names) == 8
+
+
+def test_a_link_to_nothing_is_listed(tmp_path: Path):
+    put(tmp_path, "a.wav")
+    (tmp_path / "b.wav").symlink_to(tmp_path / "none")
+    assert list(rows(library.read(str(tmp_path), Layout.TREE))) == ["a.wav", "b.wav"]
+
+
+def test_a_folder_that_cannot_be_listed_is_no_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Its tracks would be marked as deleted."""
+    put(tmp_path / "music", "a.wav", "shut/b.wav")
+    real = os.scandir
+
+    def scandir(path: str):
+        if path.endswith("shut"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(StoreUnreachable, match="access refused"):
+        listed(str(tmp_path / "music"), tmp_path)
+
+
+def test_a_folder_that_is_removed_meanwhile_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    put(tmp_path / "music", "a.wav", "gone/b.wav")
+    real = os.scandir
+
+    def scandir(path: str):
+        if path.endswith("gone"):
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found = listed(str(tmp_path / "music"), tmp_path)
+    assert pq.read_table(found.path)["track_id"].to_pylist() == ["a.wav"]
+
+
+def test_a_library_that_is_taken_away_meanwhile_is_no_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    put(tmp_path / "music", "a.wav")
+
+    def scandir(path: str):
+        (tmp_path / "music").rename(tmp_path / "unmounted")
+        raise FileNotFoundError(2, "No such file or directory", path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(StoreUnreachable, match="music does not exist"):
+        listed(str(tmp_path / "music"), tmp_path)
+
+
+def test_a_name_that_is_no_text(tmp_path: Path):
+    with open(os.fsencode(str(tmp_path)) + b"/\xe9.wav", "wb"):
+        pass
+    with pytest.raises(UsageError, match=r"udce9\.wav' is a name in no known encoding \(it is not UTF-8\): rename it"):
+        library.read(str(tmp_path), Layout.TREE)
+
+
+def listed(url: str, folder: Path, layout: Layout = Layout.TREE) -> Listing:
+    found = library.write(url, layout, str(folder / "listing.parquet"))
+    assert pq.read_metadata(found.path).num_rows == found.rows
+    assert pq.read_schema(found.path).equals(inventory.ARROW)
+    return found
+
+
+def test_a_listing_is_a_file_with_the_rows_of_the_library(tmp_path: Path):
+    put(tmp_path / "music", "rock/a.mp3", "b.mp3", "rock/cover.jpg")
+    found = listed(str(tmp_path / "music") + "/", tmp_path, Layout.GENRE_FOLDERS)
+    library_ = library.read(str(tmp_path / "music"), Layout.GENRE_FOLDERS)
+    assert pq.read_table(found.path).equals(library_.tracks)
+    assert (found.url, found.root, found.rows, found.not_audio) == (str(tmp_path / "music"), str(tmp_path / "music"), 2, 1)
+    assert library.contents(found) == Contents(size=8, missing=0, genres={"rock": 1, None: 1})
+
+
+def test_a_long_listing_is_written_bit_by_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(recordings, "ROWS", 3)
+    put(tmp_path / "music", *(f"{i:02}.mp3" for i in range(10)), "cover.jpg")
+    found = listed(str(tmp_path / "music"), tmp_path)
+    assert pq.read_metadata(found.path).num_row_groups == 4
+    assert pq.read_table(found.path)["track_id"].to_pylist() == [f"{i:02}.mp3" for i in range(10)]
+    assert found.not_audio == 1
+
+
+def test_a_manifest_names_some_tracks_only(tmp_path: Path):
+    put(tmp_path, "a.wav")
+    found = listed(csv(tmp_path, "uri,genre\na.wav,rock\ngone.wav,rock\nx.wav,\n"), tmp_path)
+    assert (found.root, found.rows, found.not_audio) == (None, 3, 0)
+    assert library.contents(found) == Contents(size=4, missing=2, genres={"rock": 2, None: 1})
+
+
+def test_a_listing_given_as_a_library_is_taken_as_it_is(tmp_path: Path):
+    put(tmp_path / "music", "rock/a.mp3", "b.mp3", "rock/cover.jpg")
+    first = library.write(str(tmp_path / "music"), Layout.GENRE_FOLDERS, str(tmp_path / "made.parquet"))
+    before = pq.read_table(first.path)
+    (tmp_path / "music" / "b.mp3").unlink()
+    (tmp_path / "music" / "rock" / "a.mp3").write_bytes(b"changed")
+    again = listed(first.path, tmp_path)
+    assert pq.read_table(again.path).equals(before)
+    assert (again.url, again.root, again.rows, again.not_audio) == (first.path, first.root, 2, 1)
+    assert library.read(first.path, Layout.TREE).tracks.equals(before)
+
+
+def test_a_listing_of_a_manifest_is_looked_up_again(tmp_path: Path):
+    put(tmp_path, "a.wav")
+    first = library.write(csv(tmp_path, "uri,genre\na.wav,rock\n"), Layout.TREE, str(tmp_path / "made.parquet"))
+    put(tmp_path, "a.wav", data=b"changed")
+    found = rows(library.read(first.path, Layout.TREE))
+    assert [(track, row["genre"], row["size"]) for track, row in found.items()] == [("a.wav", "rock", 7)]
+
+
+def test_a_listing_that_somebody_broke(tmp_path: Path):
+    put(tmp_path / "music", "a.mp3", "b.mp3")
+    first = library.write(str(tmp_path / "music"), Layout.TREE, str(tmp_path / "made.parquet"))
+    table = pq.read_table(first.path)
+    for name, broken, said in (
+        ("twice", pa.concat_tables([table, table]), r"track_id '[ab]\.mp3' stands 2 times"),
+        ("narrow", table.drop_columns(["etag"]), "was listed by another version, without etag: list the library again"),
+    ):
+        path = str(tmp_path / f"{name}.parquet")
+        with pq.ParquetWriter(path, broken.schema) as file:
+            file.write_table(broken)
+            file.add_key_value_metadata({library.ROOT: "/music", library.NOT_AUDIO: "0"})
+        with pytest.raises(UsageError, match=said):
+            listed(path, tmp_path)
+
+
+def test_a_listing_that_has_no_room(tmp_path: Path):
+    put(tmp_path, "a.mp3")
+    with pytest.raises(StoreUnreachable, match="does not exist"):
+        library.write(str(tmp_path), Layout.TREE, str(tmp_path / "none" / "listing.parquet"))
+
+
+def test_s3_lists_as_a_disk_does(s3, tmp_path: Path):
+    names = ["rock/ü b/01 + 1%20.mp3", "rock/a.mp3", "a.wav", "cover.jpg", "rock2/a.mp3"]
+    for name in names:
+        storage.write_bytes(s3.url("lists", "music", name), b"12345")
+    storage.write_bytes(s3.url("lists", "music2", "x.mp3"), b"1")
+    found = listed(s3.url("lists", "music"), tmp_path, Layout.GENRE_FOLDERS)
+    assert (found.root, found.rows, found.not_audio) == (s3.url("lists", "music"), 4, 1)
+    tracks = {row["track_id"]: row for row in pq.read_table(found.path).to_pylist()}
+    assert {track: row["genre"] for track, row in tracks.items()} == {
+        "rock/ü b/01 + 1%20.mp3": "rock",
+        "rock/a.mp3": "rock",
+        "a.wav": None,
+        "rock2/a.mp3": "rock2",
+    }
+    for track, row in tracks.items():
+        assert row["uri"] == s3.url("lists", "music", track)
+        assert row["content_version"] == row["etag"] == hashlib.md5(b"12345").hexdigest()
+        assert storage.stat(row["uri"]) == storage.StoredObject(row["uri"], 5, row["modified_at"], row["etag"])
+
+
+def test_s3_is_listed_page_by_page(s3, tmp_path: Path):
+    import s3fs  # 1,050 objects one after the other would take a while
+
+    s3fs.S3FileSystem(endpoint_url=s3.endpoint).pipe({s3.url("pages", f"{i:04}.mp3"): b"x" for i in range(1050)})
+    found = listed(s3.url("pages"), tmp_path)
+    assert sorted(pq.read_table(found.path)["track_id"].to_pylist()) == [f"{i:04}.mp3" for i in range(1050)]
+
+
+def test_what_is_not_on_s3(s3, tmp_path: Path):
+    storage.write_bytes(s3.url("there", "x.mp3"), b"x")
+    for url in (s3.url("nowhere"), s3.url("the"), s3.url("there", "x.mp3"), "s3://no-such-bucket", "s3://no-such-bucket/music"):
+        with pytest.raises(StoreUnreachable, match=f"{url} does not exist"):
+            listed(url, tmp_path)
+
+
+def test_an_empty_folder_of_s3_has_no_tracks(s3, tmp_path: Path):
+    """As a console makes it: an object whose name ends with a slash."""
+    import s3fs
+
+    s3fs.S3FileSystem(endpoint_url=s3.endpoint).call_s3("put_object", Bucket=s3.bucket, Key="bare/", Body=b"")
+    assert listed(s3.url("bare"), tmp_path).rows == 0
 
 
 def test_artists_by_track_id_or_file_name(tmp_path: Path):

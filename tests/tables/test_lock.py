@@ -2,16 +2,20 @@
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from genre_batch.errors import TablesHeld
-from genre_batch.tables import lock
+from genre_batch.errors import StoreUnreachable, TablesHeld
+from genre_batch.tables import lock, processes, storage
+from tests.conftest import S3
 
 
 def content(tables: Path) -> dict[str, object]:
@@ -19,29 +23,39 @@ def content(tables: Path) -> dict[str, object]:
     return found
 
 
-def left_behind(tables: Path, age_s: float) -> None:
-    """The lock of a run that ended without a word so long ago."""
-    owner = {"run_id": "dead", "host": "far:1", "refreshed": time.time() - age_s}
-    (tables / lock.NAME).write_text(json.dumps(owner))
+def left_behind(tables: Path, age_s: float, process: str | None = None) -> None:
+    """The lock of a run on another machine that was last heard of so long ago, by the clock of this disk."""
+    place = tables / lock.NAME
+    place.write_text(json.dumps({"run_id": "dead", "host": "far:1", "token": "t", "process": process}))
+    when = place.stat().st_mtime - age_s
+    os.utime(place, (when, when))
 
 
-def hold(tables: Path, run_id: str) -> None:
-    with lock.held(str(tables), run_id):
+def touched(tables: Path) -> int:
+    return (tables / lock.NAME).stat().st_mtime_ns
+
+
+def hold_url(tables: str, run_id: str) -> None:
+    with lock.held(tables, run_id):
         pass
 
 
+def hold(tables: Path, run_id: str) -> None:
+    hold_url(str(tables), run_id)
+
+
 def test_the_lock_says_who_holds_it(tmp_path: Path):
-    before = time.time()
-    with lock.held(str(tmp_path), "run1"):
+    with lock.held(str(tmp_path), "run1") as mine:
         owner = content(tmp_path)
-    assert owner["run_id"] == "run1"
+        mine.still_mine()
+    assert owner["run_id"] == mine.run_id == "run1"
     assert str(owner["host"]).endswith(f":{os.getpid()}")
-    assert before <= float(str(owner["refreshed"])) <= time.time()
+    assert owner["process"] == processes.mine()
 
 
 def test_a_second_run_is_refused_and_told_by_whom(tmp_path: Path):
     with lock.held(str(tmp_path), "run1"):
-        with pytest.raises(TablesHeld, match=r"held by run run1 on .+ since \d s ago; .* run again in (90|8\d) s"):
+        with pytest.raises(TablesHeld, match=r"held by run run1 on .+, last heard of \d s ago; wait for it, or end it$"):
             hold(tmp_path, "run2")
         assert content(tmp_path)["run_id"] == "run1"
 
@@ -80,7 +94,7 @@ def test_it_is_released_on_an_error(tmp_path: Path):
 
 def test_a_refused_run_releases_nothing(tmp_path: Path):
     left_behind(tmp_path, 30)
-    with pytest.raises(TablesHeld, match=r"held by run dead on far:1 since 3\d s ago"):
+    with pytest.raises(TablesHeld, match=r"held by run dead on far:1, last heard of 3\d s ago; .*, run again in [56]\d s$"):
         hold(tmp_path, "run2")
     assert content(tmp_path)["run_id"] == "dead"
 
@@ -90,6 +104,134 @@ def test_a_stale_lock_is_taken_over(tmp_path: Path):
     with lock.held(str(tmp_path), "run2"):
         assert content(tmp_path)["run_id"] == "run2"
     assert os.listdir(tmp_path) == []
+
+
+HOLDER = """
+import sys, time
+from genre_batch.tables import lock
+with lock.held(sys.argv[1], "victim"):
+    print("mine", flush=True)
+    time.sleep(600)
+"""
+
+
+def started(tables: str) -> "subprocess.Popen[str]":
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, tables], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "mine\n"
+    return holder
+
+
+def check_that_it_is_taken_over_once_killed(tables: str) -> None:
+    holder = started(tables)
+    try:
+        with pytest.raises(TablesHeld, match="held by run victim"):
+            hold_url(tables, "run2")
+        holder.send_signal(signal.SIGKILL)
+        # Before its parent has asked, it is still listed as a process.
+        time.sleep(0.2)
+        hold_url(tables, "run2")
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def test_a_lock_of_a_run_killed_on_this_machine_is_taken_over_at_once(tmp_path: Path):
+    check_that_it_is_taken_over_once_killed(str(tmp_path))
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_same_on_s3(s3: S3):
+    check_that_it_is_taken_over_once_killed(s3.url("killed"))
+    assert [found.uri for found in storage.walk(s3.url()) if "/killed/" in found.uri] == []
+
+
+@pytest.mark.parametrize("age_s", [lock.STALE_S + 1, 1e6, -1e6])
+def test_a_run_that_lives_on_this_machine_keeps_its_lock_whatever_the_clock(tmp_path: Path, age_s: float):
+    holder = started(str(tmp_path))
+    try:
+        holder.send_signal(signal.SIGSTOP)
+        when = time.time() - age_s
+        os.utime(tmp_path / lock.NAME, (when, when))
+        with pytest.raises(TablesHeld, match=r"held by run victim .*; wait for it, or end it$"):
+            hold(tmp_path, "run2")
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+@pytest.mark.parametrize("clock_s", [0.0, 3600.0, -3600.0, 1e6])
+def test_the_clock_of_another_machine_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock_s: float):
+    left_behind(tmp_path, 30)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + clock_s)
+    with pytest.raises(TablesHeld, match=r"last heard of 3\d s ago"):
+        hold(tmp_path, "run2")
+
+
+def test_the_clock_of_the_store_counts_on_s3(s3: S3, monkeypatch: pytest.MonkeyPatch):
+    tables = s3.url("clocks")
+    storage.write_bytes(f"{tables}/{lock.NAME}", b'{"run_id": "dead", "host": "far:1", "token": "t"}')
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        with pytest.raises(TablesHeld, match=r"held by run dead on far:1, last heard of \d s ago"):
+            hold_url(tables, "run2")
+        monkeypatch.setattr(lock, "STALE_S", 1.0)
+        time.sleep(2.1)
+        hold_url(tables, "run2")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert not storage.exists(f"{tables}/{lock.NAME}")
+
+
+def test_a_lock_from_the_future_is_taken_over(tmp_path: Path):
+    """It was written while the clock was wrong; whoever lives refreshes it with the right time."""
+    left_behind(tmp_path, -lock.STALE_S - 10)
+    hold(tmp_path, "run2")
+
+
+def test_a_lock_of_before_this_machine_started_is_judged_by_its_age(tmp_path: Path):
+    left_behind(tmp_path, 30, f"another-boot:pid:[1]:{os.getpid()}:7")
+    with pytest.raises(TablesHeld, match=r"run again in [56]\d s$"):
+        hold(tmp_path, "run2")
+
+
+def taken_over_by_another(tables: Path) -> None:
+    (tables / lock.NAME).write_text('{"run_id": "other", "host": "far:1", "token": "t"}')
+
+
+def test_who_lost_the_lock_notices_and_leaves_that_of_the_other_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(lock, "REFRESH_S", 0.02)
+    with lock.held(str(tmp_path), "run1") as mine:
+        taken_over_by_another(tmp_path)
+        before = touched(tmp_path)
+        with pytest.raises(TablesHeld, match=r"run has lost its lock, .*: run other on far:1 has taken it over; .* run again"):
+            mine.still_mine()
+        time.sleep(0.2)
+        assert touched(tmp_path) == before
+    assert content(tmp_path)["run_id"] == "other"
+
+
+def test_who_lost_the_lock_to_a_run_that_is_over_notices(tmp_path: Path):
+    with lock.held(str(tmp_path), "run1") as mine:
+        (tmp_path / lock.NAME).unlink()
+        with pytest.raises(TablesHeld, match=r"this run has lost its lock, .*: it is gone"):
+            mine.still_mine()
+    assert os.listdir(tmp_path) == []
+
+
+def lose_the_store_while_held(tables: Path) -> None:
+    with lock.held(str(tables), "run1"):
+        shutil.rmtree(tables)
+        tables.write_text("in the way")
+        raise KeyError("x")
+
+
+def test_a_store_that_fails_at_the_end_does_not_hide_how_the_run_ended(tmp_path: Path):
+    with pytest.raises(KeyError):
+        lose_the_store_while_held(tmp_path / "tables")
 
 
 def test_a_stale_lock_is_taken_over_by_one_run_at_a_time(tmp_path: Path):
@@ -113,33 +255,39 @@ def test_a_lock_that_is_just_being_written_is_held(tmp_path: Path, unfinished: b
     hold(tmp_path, "run2")
 
 
+def changes(tables: Path, before: int) -> bool:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        with suppress(OSError):
+            if touched(tables) != before:
+                return True
+        time.sleep(0.01)
+    return False
+
+
 def test_it_is_kept_fresh_while_the_run_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(lock, "REFRESH_S", 0.02)
     with lock.held(str(tmp_path), "run1"):
         first = content(tmp_path)
-        until = time.monotonic() + 30
-        while content(tmp_path)["refreshed"] == first["refreshed"] and time.monotonic() < until:
-            time.sleep(0.01)
-        later = content(tmp_path)
-    assert float(str(later["refreshed"])) > float(str(first["refreshed"]))
-    assert later["run_id"] == "run1"
+        assert changes(tmp_path, touched(tmp_path))
+        assert content(tmp_path) == first
     assert os.listdir(tmp_path) == []
 
 
 def test_a_lost_refresh_is_made_up_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(lock, "REFRESH_S", 0.02)
     tables = tmp_path / "tables"
-    with lock.held(str(tables), "run1"):
-        first = content(tables)
-        tables.rename(tmp_path / "away")
-        tables.write_text("in the way")
-        time.sleep(0.2)
-        tables.unlink()
-        (tmp_path / "away").rename(tables)
-        until = time.monotonic() + 30
-        while content(tables)["refreshed"] == first["refreshed"] and time.monotonic() < until:
-            time.sleep(0.01)
-        assert content(tables)["refreshed"] != first["refreshed"]
+    with lock.held(str(tables), "run1") as mine:
+        first = touched(tables)
+        shutil.copy(tables / lock.NAME, tmp_path / "copy")
+        (tmp_path / "loop").symlink_to(lock.NAME)
+        os.rename(tmp_path / "loop", tables / lock.NAME)
+        with pytest.raises(StoreUnreachable):
+            mine.still_mine()
+        time.sleep(0.1)
+        os.rename(tmp_path / "copy", tables / lock.NAME)
+        assert changes(tables, first)
+        mine.still_mine()
 
 
 def test_a_lock_outlasts_several_lost_refreshes():
@@ -151,12 +299,30 @@ def test_a_lock_outlasts_several_lost_refreshes():
 def test_of_many_runs_at_once_one_gets_it(tmp_path: Path, stale: bool, again: int):
     if stale:
         left_behind(tmp_path, lock.STALE_S + 1)
-    got, done, everybody = [], threading.Barrier(8), threading.Barrier(8)
+    assert len(who_get_it(str(tmp_path))) == 1
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_of_many_runs_at_once_one_gets_it_on_s3(s3: S3, killed: bool):
+    tables = s3.url(f"many-{killed}")
+    if killed:
+        gone = f"{processes.mine()}0"
+        content = json.dumps({"run_id": "dead", "host": "far:1", "token": "t", "process": gone})
+        storage.write_bytes(f"{tables}/{lock.NAME}", content.encode())
+    assert len(who_get_it(tables)) == 1
+    assert not storage.exists(f"{tables}/{lock.NAME}")
+
+
+def who_get_it(tables: str) -> list[str]:
+    """Of eight runs started at the same moment."""
+    got: list[str] = []
+    done, everybody = threading.Barrier(8), threading.Barrier(8)
 
     def run(name: str) -> None:
         everybody.wait(30)
         try:
-            with lock.held(str(tmp_path), name):
+            with lock.held(tables, name):
                 got.append(name)
                 done.wait(30)
         except TablesHeld:
@@ -167,5 +333,4 @@ def test_of_many_runs_at_once_one_gets_it(tmp_path: Path, stale: bool, again: in
         each.start()
     for each in runs:
         each.join(60)
-    assert len(got) == 1
-    assert os.listdir(tmp_path) == []
+    return got

@@ -1,4 +1,4 @@
-"""One way to list, read and write; here on a local disk, in cluster/ and end_to_end/ on S3 as well."""
+"""One way to list, read and write; here on a local disk, in test_s3.py on S3."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from genre_batch.errors import Missing, StoreUnreachable
+from genre_batch.errors import Missing, StoreUnreachable, TooLarge
 from genre_batch.tables import storage
 
 
@@ -124,6 +124,51 @@ def test_no_folder_is_one(tmp_path: Path):
             list(storage.walk(str(tmp_path / name)))
 
 
+def test_a_full_disk_is_told_and_leaves_nothing_behind(tmp_path: Path):
+    uri = str(tmp_path / "part.bin")
+    # Whoever writes here is told that there is no room.
+    os.symlink("/dev/full", f"{uri}.partial-{os.getpid()}")
+    with pytest.raises(StoreUnreachable, match=r"part\.bin cannot be written: the disk is full; make room and run again$"):
+        storage.write_bytes(uri, b"x" * 100_000)
+    assert os.listdir(tmp_path) == []
+
+
+LIMITED = """
+import resource, signal, sys
+from genre_batch.errors import StoreUnreachable
+from genre_batch.tables import storage
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+open(sys.argv[1] + "/source", "wb").write(bytes(200_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+writes = [
+    lambda: storage.write_bytes(sys.argv[1] + "/a", bytes(200_000)),
+    lambda: storage.create(sys.argv[1] + "/b", bytes(200_000)),
+    lambda: storage.put(sys.argv[1] + "/source", sys.argv[1] + "/c"),
+]
+for write in writes:
+    try:
+        write()
+    except StoreUnreachable as error:
+        print(error)
+"""
+
+
+def test_a_write_that_breaks_off_leaves_nothing_behind(tmp_path: Path):
+    said = subprocess.run([sys.executable, "-c", LIMITED, str(tmp_path)], capture_output=True, text=True, check=True).stdout
+    assert said.splitlines() == [
+        f"{tmp_path}/{name} cannot be written: the disk is full; make room and run again" for name in "abc"
+    ]
+    assert os.listdir(tmp_path) == ["source"]
+
+
+def test_more_bytes_than_asked_for_are_not_read(tmp_path: Path):
+    uri = str(tmp_path / "x.bin")
+    storage.write_bytes(uri, bytes(1000))
+    assert storage.read_bytes(uri, most=1000) == bytes(1000)
+    with pytest.raises(TooLarge, match=r"x\.bin has 1,000 bytes, at most 999 are read$"):
+        storage.read_bytes(uri, most=999)
+
+
 def fail(error: Exception) -> None:
     with storage.reaching("s3://music/x"):
         raise error
@@ -167,7 +212,8 @@ def test_delta_is_told_the_endpoint(monkeypatch: pytest.MonkeyPatch, variables: 
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert storage.delta_options() == options
+    patience = {"max_retries": "1000", "retry_timeout": "60s", "backoff_config.max_backoff": "8s"}
+    assert storage.delta_options() == patience | options
 
 
 def test_arrow_reads_through_the_same_file_system(tmp_path: Path):

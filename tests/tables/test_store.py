@@ -1,10 +1,15 @@
 """Commits: all of a run or nothing of it, one row a track, and nothing that breaks a promise."""
 
+import resource
 import subprocess
 import sys
+import threading
+import uuid
+from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -12,9 +17,10 @@ import pytest
 from deltalake import DeltaTable
 
 from genre_batch.errors import ContractViolated, StoreUnreachable, TablesHeld, UsageError
-from genre_batch.tables import delta, storage, store
-from genre_batch.tables.store import Receipt
+from genre_batch.tables import delta, parts, storage, store
+from genre_batch.tables.store import Receipt, Writer
 from schemas import labels, rejects, runs, shards, trials
+from tests.conftest import S3
 from tests.rows import WHEN, Row, label, reject, run, shard, table, trial
 
 ODD = ["it's", 'a"b', "a\\b", "'); DROP TABLE rows; --", "ü 音", "two\nlines", "50%", "a''b", " ", "${x}", "x\ty"]
@@ -61,11 +67,45 @@ def test_a_table_that_is_not_there_has_no_rows(tables: str):
     assert delta.open_table(tables, "labels") is None
 
 
-def test_a_table_of_an_older_version_is_not_written_to(tables: str):
-    older = shards.ARROW.remove(shards.ARROW.get_field_index("descriptors"))
-    store.create(tables, "shards", older)
-    with pytest.raises(UsageError, match="shards was made by an older version, without descriptors: write to another place"):
-        publish(tables, shards, shard("a"), replaced=[])
+def older(tables: str, contract: ModuleType, *lacking: str) -> None:
+    """A table made before these columns were thought of, with the row of one track."""
+    schema = pa.schema([field for field in contract.ARROW if field.name not in lacking])
+    row = table(contract, label("old") if contract is labels else run("old"))
+    part = parts.write(storage.join(tables, contract.NAME), row.drop_columns(list(lacking)).cast(schema), contract.KEY[0])
+    store.create(tables, contract.NAME, schema)
+    opened(tables, contract).create_write_transaction([parts.added(part, contract.KEY[0])], "append", schema)
+
+
+def test_a_table_of_an_older_version_gets_the_columns_that_may_be_null(tables: str):
+    older(tables, labels, "loudness_db", "deleted_at", "runner_up")
+    columns = ("track_id", "loudness_db", "runner_up", "deleted_at")
+    assert held(tables, labels, *columns) == [("old", None, None, None)]
+    assert store.read(tables, "labels", labels.ARROW, ["track_id"], "deleted_at IS NOT NULL").num_rows == 0
+    publish(tables, labels, label("new"), replaced=[])
+    assert held(tables, labels, *columns) == [("new", -20.0, "jazz", None), ("old", None, None, None)]
+    found = pl.read_delta(storage.join(tables, "labels")).sort("track_id")
+    assert found.select(columns).rows() == [("new", -20.0, "jazz", None), ("old", None, None, None)]
+    names = [field.name for field in opened(tables, labels).schema().fields]
+    assert sorted(names) == sorted(labels.ARROW.names)
+
+
+def test_rows_of_an_older_version_are_marked_and_kept(tables: str):
+    older(tables, labels, "loudness_db", "deleted_at")
+    publish(tables, labels, label("new"), replaced=["new"])
+    Writer(tables, "run2").mark(labels, marks(old=WHEN))
+    assert held(tables, labels, "track_id", "uri", "deleted_at") == [("new", "/music/new", None), ("old", "/music/old", WHEN)]
+
+
+def test_a_table_of_an_older_version_that_lacks_more_is_not_written_to(tables: str):
+    older(tables, runs, "state", "drift", "remaining")
+    said = "runs was made by an older version, without remaining, state: write to another place"
+    with pytest.raises(UsageError, match=said):
+        publish(tables, runs, run("new"), replaced=[])
+    with pytest.raises(UsageError, match=said):
+        store.read(tables, "runs", runs.ARROW, ["run_id"])
+    # Before any work is done for it.
+    with pytest.raises(UsageError, match=said):
+        Writer(tables, "run2")
 
 
 def test_rows_of_another_table_are_replaced_by_its_own_key(tables: str):
@@ -131,6 +171,21 @@ def test_other_columns_are_refused_before_anything_is_written(tables: str):
     assert not Path(tables).exists()
 
 
+def test_a_full_disk_leaves_nothing(tables: str):
+    """A limit on the size of files stands for it."""
+    store.create(tables, "labels", labels.ARROW)
+    before = sorted(Path(tables).rglob("*"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(StoreUnreachable):
+            write(tables, labels, label("a"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert sorted(Path(tables).rglob("*")) == before
+    assert held(tables, labels) == []
+
+
 def test_a_commit_appends(tables: str):
     publish(tables, labels, label("a"), replaced=["a"])
     publish(tables, labels, label("b"), label("c"), replaced=["b", "c"])
@@ -172,6 +227,28 @@ def test_a_part_does_not_touch_tracks_that_are_not_replaced(tables: str):
     publish(tables, labels, label("a"), label("b"), replaced=[])
     publish(tables, labels, label("c"), replaced=["b", "never seen"])
     assert held(tables, labels) == [("a",), ("c",)]
+
+
+def test_a_replacement_rewrites_only_the_files_whose_range_holds_it(tables: str):
+    writer = Writer(tables, "run1")
+    parts_of = [write(tables, labels, *(label(f"{i:02}-{j}") for j in range(10))) for i in range(20)]
+    writer.commit(labels, parts_of)
+    before = set(opened(tables, labels).file_uris())
+    writer.commit(labels, [write(tables, labels, label("03-5", genre="jazz"))], stale=["03-5", "12-0", "99"])
+    after = set(opened(tables, labels).file_uris())
+    assert (len(before - after), len(after - before)) == (2, 3)
+    assert len(held(tables, labels)) == 199
+
+
+def test_an_append_reads_nothing_of_the_table(tables: str):
+    """Shown by its files being gone."""
+    writer = Writer(tables, "run1")
+    first = write(tables, labels, label("a"))
+    writer.commit(labels, [first])
+    Path(tables, "labels", first.path).unlink()
+    second = write(tables, labels, label("b"))
+    writer.commit(labels, [second])
+    assert len(opened(tables, labels).file_uris()) == 2
 
 
 def test_all_segments_of_a_replaced_track_go(tables: str):
@@ -221,7 +298,149 @@ def test_polars_reads_what_was_committed(tables: str):
     assert found["probabilities"].to_list() == [{"jazz": 0.25, "rock": 0.75}] * 2
 
 
-def test_somebody_else_changed_the_same_rows(tables: str):
+def marks(**times: datetime | None) -> pa.Table:
+    times_of = pa.array(list(times.values()), pa.timestamp("us", "UTC"))
+    return pa.table({"track_id": pa.array(list(times), pa.string()), "deleted_at": times_of})
+
+
+def test_tracks_are_marked_and_unmarked(tables: str):
+    publish(tables, labels, *(label(f"{i}", genre=f"g{i}") for i in range(4)), replaced=[])
+    publish(tables, labels, label("4"), replaced=[])
+    writer = Writer(tables, "run2")
+    writer.mark(labels, marks(**{"0": WHEN, "2": WHEN, "nobody": WHEN}))
+    assert held(tables, labels, "track_id", "deleted_at") == [("0", WHEN), ("1", None), ("2", WHEN), ("3", None), ("4", None)]
+    writer.mark(labels, marks(**{"0": None, "2": WHEN}))
+    found = held(tables, labels, "track_id", "genre", "deleted_at")
+    assert found == [("0", "g0", None), ("1", "g1", None), ("2", "g2", WHEN), ("3", "g3", None), ("4", "rock", None)]
+
+
+def test_marks_come_in_batches_of_any_size(tables: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(store, "MARKS_AT_ONCE", 5)
+    publish(tables, rejects, *(reject(f"{i:02}") for i in range(20)), replaced=[])
+    before = opened(tables, rejects).version()
+    all_marks = marks(**{f"{i:02}": WHEN for i in range(12)})
+    Writer(tables, "run2").mark(rejects, pa.RecordBatchReader.from_batches(all_marks.schema, all_marks.to_batches(2)))
+    # Two, two and two; six and six.
+    assert opened(tables, rejects).version() == before + 2
+    assert held(tables, rejects, "track_id", "deleted_at") == [(f"{i:02}", WHEN if i < 12 else None) for i in range(20)]
+    Writer(tables, "run3").mark(rejects, marks().slice(0, 0))
+    assert opened(tables, rejects).version() == before + 2
+
+
+def test_a_row_is_put_in_the_place_of_its_own(tables: str):
+    writer = Writer(tables, "run1")
+    for remaining in (3, 2, 0):
+        writer.put(
+            runs, table(runs, run("run1", state="running", done=6 - remaining, rejected=0, unchanged=0, remaining=remaining))
+        )
+        writer.put(runs, table(runs, run("run0")))
+    assert held(tables, runs, "run_id", "remaining") == [("run0", 0), ("run1", 0)]
+    assert opened(tables, runs).version() == 6
+    assert len(opened(tables, runs).file_uris()) == 2
+    with pytest.raises(ContractViolated):
+        writer.put(runs, table(runs, run("run1", listed=1)))
+
+
+def test_what_writers_know_are_all_tables():
+    assert tuple(contract.NAME for contract in store.CONTRACTS) == delta.TABLES
+
+
+@pytest.fixture(params=["disk", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "disk":
+        return str(tmp_path / "tables")
+    server: S3 = request.getfixturevalue("s3")
+    return server.url(f"tables-{uuid.uuid4().hex}")
+
+
+def two(place: str, *, there: bool) -> tuple[Writer, Writer]:
+    """Of two runs that both have no lock and see the same: tables with a track, or none at all."""
+    if there:
+        publish(place, labels, label("old"), replaced=[], run_id="run0")
+    return Writer(place, "run1"), Writer(place, "run2")
+
+
+HELD = r"labels: run run1 has committed version \d+ meanwhile, .*; nothing of this commit was published, run again"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_two_appends_of_the_same_tracks(place: str, there: bool):
+    first, second = two(place, there=there)
+    first.commit(labels, [write(place, labels, label("a", genre="rock"))])
+    with pytest.raises(TablesHeld, match=HELD):
+        second.commit(labels, [write(place, labels, label("a", genre="jazz"))])
+    # The first goes on, and the second stays out.
+    first.commit(labels, [write(place, labels, label("b"))])
+    with pytest.raises(TablesHeld):
+        second.commit(labels, [write(place, labels, label("c"))])
+    old = [("old", "rock")] if there else []
+    assert held(place, labels, "track_id", "genre") == [("a", "rock"), ("b", "rock"), *old]
+
+
+def test_two_replacements_of_the_same_track(place: str):
+    first, second = two(place, there=True)
+    first.commit(labels, [write(place, labels, label("old", genre="jazz"))], stale=["old"])
+    with pytest.raises(TablesHeld, match=HELD):
+        second.commit(labels, [write(place, labels, label("old", genre="metal"))], stale=["old"])
+    assert held(place, labels, "track_id", "genre") == [("old", "jazz")]
+
+
+def test_turns_of_two_runs(place: str):
+    """Whoever is late is out, at whatever commit."""
+    first, second = two(place, there=True)
+    first.commit(labels, [write(place, labels, label("a"))])
+    first.commit(labels, [write(place, labels, label("b", run_id="run1"))], stale=["b"])
+    for commit in (
+        lambda: second.commit(labels, [write(place, labels, label("b"))]),
+        lambda: second.commit(labels, [], stale=["old"]),
+        lambda: second.mark(labels, marks(old=WHEN)),
+    ):
+        with pytest.raises(TablesHeld, match=HELD):
+            commit()
+    # Tables that nobody else has touched since are still its own.
+    second.commit(rejects, [write(place, rejects, reject("c"))])
+    assert held(place, labels, "track_id", "deleted_at") == [("a", None), ("b", None), ("old", None)]
+
+
+def test_a_commit_that_landed_although_its_answer_was_lost(tables: str, monkeypatch: pytest.MonkeyPatch):
+    writer = Writer(tables, "run1")
+    writer.commit(labels, [write(tables, labels, label("a"))])
+    real = DeltaTable.create_write_transaction
+
+    def lost(self: DeltaTable, *args: Any, **options: Any) -> None:
+        real(self, *args, **options)
+        # As by a client that tries again what has reached the store: the version is there.
+        real(self, *args, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DeltaTable, "create_write_transaction", lost)
+        writer.commit(labels, [write(tables, labels, label("b"))])
+    writer.commit(labels, [write(tables, labels, label("c"))])
+    assert held(tables, labels) == [("a",), ("b",), ("c",)]
+
+
+def test_many_that_make_the_same_table_at_once(tables: str):
+    everybody, got, out = threading.Barrier(6), [], []
+
+    def commit(name: str) -> None:
+        writer = Writer(tables, name)
+        everybody.wait(30)
+        try:
+            writer.commit(labels, [write(tables, labels, label("a", run_id=name))])
+            got.append(name)
+        except TablesHeld:
+            out.append(name)
+
+    runs_of = [threading.Thread(target=commit, args=(f"run{i}",)) for i in range(6)]
+    for each in runs_of:
+        each.start()
+    for each in runs_of:
+        each.join(60)
+    assert (len(got), len(out)) == (1, 5)
+    assert held(tables, labels, "track_id", "run_id") == [("a", got[0])]
+
+
+def test_errors_of_deltalake_are_said_plainly(tables: str):
     publish(tables, labels, label("a"), replaced=[])
     mine = opened(tables, labels)
     publish(tables, labels, label("a", genre="jazz"), replaced=["a"])
@@ -233,6 +452,14 @@ def test_somebody_else_changed_the_same_rows(tables: str):
 def remove_all(mine: DeltaTable) -> None:
     with delta.reaching("labels"):
         mine.delete("track_id = 'a'")
+
+
+def test_a_file_of_a_table_that_is_gone(tables: str):
+    publish(tables, labels, label("a"), replaced=[])
+    for file in Path(tables, "labels").glob("*.parquet"):
+        file.unlink()
+    with pytest.raises(StoreUnreachable, match=r"a file of the table .*labels cannot be read: .*parquet is not there"):
+        publish(tables, labels, label("a"), replaced=["a"])
 
 
 def test_a_broken_log_is_said_to_be(tables: str):

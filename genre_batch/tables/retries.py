@@ -1,0 +1,76 @@
+"""Trouble that passes: how often a store is asked again, for how long, and who is told.
+
+Waits are drawn evenly from nothing to a doubling limit ("full jitter", M. Brooker, "Exponential Backoff and Jitter", AWS, 2015), so that
+a thousand workers do not come back to a tired store all at once.
+"""
+
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
+
+TROUBLE_S = 60.0
+"""So long after the first failure of an operation no other attempt begins."""
+REFUSED_S = 15.0
+"""The same for access denied: rights and roles that were just given take seconds to arrive everywhere."""
+LEAST_ATTEMPTS = 3
+"""Also where one attempt takes longer than the budget, as of a file of gigabytes."""
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 8.0
+
+Result = TypeVar("Result")
+
+
+class Trouble(StrEnum):
+    """Why something is tried again."""
+
+    THROTTLED = "throttled"
+    SERVER = "server"
+    TIMEOUT = "timeout"
+    CONNECTION = "connection"
+    CUT = "cut"
+    REFUSED = "refused"
+
+
+on_retry: Callable[[str], None] | None = None
+"""Called with the value of the Trouble before each further attempt, in the thread that waits; for a metric. One a process."""
+
+
+def retried(act: Callable[[], Result], trouble: Callable[[BaseException], Trouble | None]) -> Result:
+    """What `act` answers, at last.
+
+    Raises its last error, with a note of the attempts, when the budget is over, and at once one that `trouble` says will not pass.
+    """
+    since: dict[bool, float] = {}
+
+    def is_over(state: RetryCallState) -> bool:
+        refused, now = trouble(_error(state)) is Trouble.REFUSED, time.monotonic()
+        budget_s = REFUSED_S if refused else TROUBLE_S
+        ends = now + state.upcoming_sleep
+        return ends - since.setdefault(refused, now) > budget_s and state.attempt_number >= LEAST_ATTEMPTS
+
+    def tell(state: RetryCallState) -> None:
+        if on_retry and (found := trouble(_error(state))):
+            on_retry(found.value)
+
+    def give_up(state: RetryCallState) -> Result:
+        error = _error(state)
+        error.add_note(f"{state.attempt_number} attempts in {state.seconds_since_start or 0:.0f} s")
+        raise error
+
+    again = Retrying(
+        retry=retry_if_exception(lambda error: trouble(error) is not None),
+        wait=wait_random_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S),
+        stop=is_over,
+        before_sleep=tell,
+        retry_error_callback=give_up,
+    )
+    return again(act)
+
+
+def _error(state: RetryCallState) -> BaseException:
+    assert state.outcome is not None
+    error = state.outcome.exception()
+    assert error is not None
+    return error
