@@ -207,7 +207,7 @@ def as_markdown(rows: list[dict[str, float]]) -> list[str]:
     head = f"| {' | '.join(rows[0])} |"
     return [
         head,
-        "| " + "--- | " * len(rows[0]),
+        f"| {' | '.join('---' for _ in rows[0])} |",
         *(f"| {' | '.join(_figure(value) for value in row.values())} |" for row in rows),
     ]
 

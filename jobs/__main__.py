@@ -20,6 +20,7 @@ from jobs.evaluate import evaluate
 from jobs.import_spectrograms import import_spectrograms
 from jobs.inventory import inventory
 from jobs.label_catalog import label_catalog
+from jobs.maintain import maintain
 from jobs.query import query
 from jobs.train_network import train_network
 from jobs.tune_baselines import tune_baselines
@@ -47,6 +48,7 @@ for job in (
     ensemble,
     evaluate,
     label_catalog,
+    maintain,
     query,
 ):
     app.command(name=job.__name__.replace("_", "-"), cls=JobCommand)(job)

@@ -115,6 +115,11 @@ def small_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def polars_options(url: str) -> dict[str, str] | None:
+    """As the README tells people."""
+    return {"AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"], "AWS_ALLOW_HTTP": "true"} if url.startswith("s3://") else None
+
+
 def weed() -> str:
     return str(Path(sysconfig.get_path("scripts")) / "weed")
 

@@ -13,6 +13,7 @@ from genre_batch.cluster.accounts import Stamp
 from genre_batch.cluster.labeller import Labeller
 from genre_batch.cluster.run import CommitEvery, Run, Summary, new_run_id
 from genre_batch.cluster.work import Spread
+from genre_batch.errors import UsageError
 from genre_batch.evaluation import drift, reference
 from genre_batch.evaluation.drift import Drift
 from genre_batch.evaluation.profile import Profile
@@ -73,6 +74,10 @@ def label_catalog(asked: Request) -> Night:
         todo = plan.for_labels(
             listing, tables, bundle_id=bundle.bundle_id, front_end=front_end, relabel=asked.relabel, folder=folder
         )
+        if todo.deleted and not todo.listed:
+            raise UsageError(
+                f"{listing.url} holds no recording, and {todo.deleted} of its tracks are in {tables}: is it mounted? Nothing was marked as gone"
+            )
         progress.say(
             f"{todo.listed} recordings listed: {todo.todo} to do, {todo.unchanged} unchanged, {todo.deleted} gone since",
             listed=todo.listed,

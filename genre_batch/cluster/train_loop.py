@@ -3,7 +3,6 @@
 Not as checkpoints of Ray Train: the driver hears of those when it next asks, so that several short epochs could be lost.
 """
 
-import io
 import os
 import tarfile
 import tempfile
@@ -20,7 +19,6 @@ from torch.utils.tensorboard import SummaryWriter
 
 from genre_batch.cluster import segments
 from genre_batch.cluster.examples import Examples
-from genre_batch.errors import Missing
 from genre_batch.front_end import FrontEnd
 from genre_batch.models import networks, state
 from genre_batch.models.fit import Batch, Fitting
@@ -88,21 +86,28 @@ def train_worker(values: dict[str, Any]) -> None:
 
 
 def store(url: str, reached: State) -> None:
-    """Over the last one, whole or not at all."""
-    packed = io.BytesIO()
-    with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=packed, mode="w") as archive:
-        state.save(reached, folder)
-        archive.add(folder, arcname=".")
-    storage.write_bytes(url, packed.getvalue())
+    """Over the last one, whole or not at all. By way of the disk: of a large network it is several times its weights."""
+    with tempfile.TemporaryDirectory() as folder:
+        packed, parts = f"{folder}/state.tar", Path(folder) / "state"
+        parts.mkdir()
+        state.save(reached, str(parts))
+        with tarfile.open(packed, "w") as archive:
+            for part in sorted(parts.iterdir()):
+                archive.add(part, arcname=part.name)
+                part.unlink()
+        storage.put(packed, url)
 
 
 def stored(url: str) -> State | None:
     """None if nothing was stored yet."""
-    try:
-        packed = io.BytesIO(storage.read_bytes(url))
-    except Missing:
+    if not storage.exists(url):
         return None
-    with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=packed) as archive:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        storage.reaching(url),
+        storage.filesystem(url).open(url) as packed,
+        tarfile.open(fileobj=packed, mode="r|") as archive,
+    ):
         archive.extractall(folder, filter="data")
         return state.load(folder)
 

@@ -1,6 +1,5 @@
 """From a trained network to the files of a bundle, and back: all that needs torch."""
 
-import io
 import logging
 import warnings
 
@@ -76,7 +75,6 @@ def to_onnx(network: Network, spectrogram_shape: tuple[int, int]) -> bytes:
     }
     if isinstance(network, RecurrentNetwork):
         examples["state"] = torch.zeros(network.state_shape)
-    buffer = io.BytesIO()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         # torch's own exporter calls parts of torch that torch has deprecated.
@@ -91,8 +89,7 @@ def to_onnx(network: Network, spectrogram_shape: tuple[int, int]) -> bytes:
             verbose=False,
         )
     assert program is not None
-    buffer.write(program.model_proto.SerializeToString())
-    return buffer.getvalue()
+    return bytes(program.model_proto.SerializeToString())
 
 
 def inputs(network: Network) -> tuple[str, ...]:

@@ -75,7 +75,8 @@ class Fitting:
 
         train: the batches of an epoch, by its number. valid: those that decide which epoch is best; without them the last is.
         """
-        averaged = AveragedModel(self.network, avg_fn=self._average, use_buffers=True)
+        # One more network in memory, where it is another one at all.
+        averaged = AveragedModel(self.network, avg_fn=self._average, use_buffers=True) if self.recipe.averaging else None
         # Biases and scales do not decay.
         groups = [
             {"params": [p for p in self.network.parameters() if (p.ndim > 1) is decays], "weight_decay": decay}
@@ -86,7 +87,8 @@ class Fitting:
             state = State.fresh(self.network, averaged)
         else:
             self.network.load_state_dict(state.weights)
-            averaged.load_state_dict(state.averaged)
+            if averaged:
+                averaged.load_state_dict(state.averaged)
             assert state.optimizer is not None
             optimizer.load_state_dict(state.optimizer)
         while not state.finished(self.recipe):
@@ -96,7 +98,7 @@ class Fitting:
             scores = {"train_loss": trained.loss, "train_accuracy": trained.accuracy}
             loss = -float(state.epoch)
             if valid:
-                score = Score.of(self.reduce(evaluate(averaged.module, valid())))
+                score = Score.of(self.reduce(evaluate(averaged.module if averaged else self.network, valid())))
                 scores |= {"valid_loss": score.loss, "valid_accuracy": score.accuracy}
                 loss = score.loss
             state = state.after_epoch(self.network, averaged, optimizer, scores, loss)
@@ -105,11 +107,13 @@ class Fitting:
 
     def _average(self, mean: Tensor, new: Tensor, n: Tensor | int) -> Tensor:
         """Exponential, and nearly plain at first: early weights are forgotten."""
-        decay = min(self.recipe.averaging, (1 + float(n)) / (10 + float(n))) if self.recipe.averaging else 0.0
+        decay = min(self.recipe.averaging, (1 + float(n)) / (10 + float(n)))
         # Not a sum of two products: what does not change must stay as it is to the last bit.
         return torch.lerp(mean, new, 1 - decay) if new.is_floating_point() else new
 
-    def _train(self, batches: Iterable[Batch], optimizer: torch.optim.Optimizer, averaged: AveragedModel, epoch: int) -> Tensor:
+    def _train(
+        self, batches: Iterable[Batch], optimizer: torch.optim.Optimizer, averaged: AveragedModel | None, epoch: int
+    ) -> Tensor:
         """One pass; sums [loss, correct, n]."""
         self.model.train()
         generator = torch.Generator().manual_seed(int(torch.randint(2**62, (1,))))
@@ -128,7 +132,8 @@ class Fitting:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            averaged.update_parameters(self.network)
+            if averaged:
+                averaged.update_parameters(self.network)
             sums += _sums(logits.detach().float(), batch.labels)
         return sums
 

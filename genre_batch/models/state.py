@@ -15,7 +15,8 @@ Weights = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class State:
-    """After `epoch` epochs: weights, their moving average (with its count), the averages of the best epoch, and the figures of each epoch.
+    """After `epoch` epochs: weights, their moving average (with its count; nothing where none is kept), the averages, or weights, of the
+    best epoch, and the figures of each epoch.
 
     `stale` counts epochs since the best one.
     """
@@ -30,9 +31,9 @@ class State:
     history: tuple[dict[str, float], ...]
 
     @classmethod
-    def fresh(cls, network: nn.Module, averaged: nn.Module) -> Self:
+    def fresh(cls, network: nn.Module, averaged: nn.Module | None) -> Self:
         weights = copied(network)
-        return cls(0, float("inf"), 0, weights, copied(averaged), weights, None, ())
+        return cls(0, float("inf"), 0, weights, copied(averaged) if averaged else {}, weights, None, ())
 
     def finished(self, recipe: Recipe) -> bool:
         return self.epoch >= recipe.epochs or self.stale >= recipe.patience
@@ -40,20 +41,22 @@ class State:
     def after_epoch(
         self,
         network: nn.Module,
-        averaged: nn.Module,
+        averaged: nn.Module | None,
         optimizer: torch.optim.Optimizer,
         scores: dict[str, float],
         loss: float,
     ) -> "State":
         """`loss` decides whether this epoch is the best so far."""
-        epoch, mean = self.epoch + 1, copied(averaged)
+        epoch, weights = self.epoch + 1, copied(network)
+        mean = copied(averaged) if averaged else {}
         better = loss < self.best_loss
-        best = {name.removeprefix("module."): tensor for name, tensor in mean.items() if name != "n_averaged"}
+        # The same tensors under the names of the network: a copy would be one more network in memory.
+        best = {name.removeprefix("module."): tensor for name, tensor in mean.items() if name != "n_averaged"} or weights
         return State(
             epoch=epoch,
             best_loss=loss if better else self.best_loss,
             stale=0 if better else self.stale + 1,
-            weights=copied(network),
+            weights=weights,
             averaged=mean,
             best_weights=best if better else self.best_weights,
             optimizer=optimizer.state_dict(),
@@ -76,7 +79,8 @@ def save(state: State, folder: str) -> None:
 
 
 def load(folder: str) -> State:
+    """Tensors are read when they are looked at; the files may be removed before."""
     place = Path(folder)
-    rest = torch.load(place / "state.pt", weights_only=True, map_location="cpu")
+    rest = torch.load(place / "state.pt", weights_only=True, map_location="cpu", mmap=True)
     weights = {name: load_file(place / f"{name}.safetensors") for name in ("weights", "averaged", "best_weights")}
     return State(**weights, **{**rest, "history": tuple(rest["history"])})

@@ -23,8 +23,9 @@ PIECE_BYTES = 16 * 2**20
 """Before compression: at most so much of a file becomes a file of its own."""
 PIECE_ROWS = 20_000
 """Or so many rows, where they are small: what is done next to their neighbours then takes a fraction of a second."""
-AT_ONCE = 4
-"""Files in memory at a time, and a piece of each."""
+MOST_AT_ONCE = 8
+BYTES_AT_ONCE = 256 * 2**20
+"""Of files as they are stored; in memory they take some times as much."""
 
 Action: TypeAlias = AddAction | RemoveAction
 Change: TypeAlias = Callable[[pa.Table, list[str]], pa.Table]
@@ -62,7 +63,8 @@ def _changed(table: DeltaTable, place: str, key: str, keys: Collection[str], cha
     def rewritten(part: Part) -> list[Action]:
         return _rewritten(place, part, schema, key, keys, change)
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    at_once = min(MOST_AT_ONCE, BYTES_AT_ONCE // max(1, *(part.size for part in near)))
+    with ThreadPoolExecutor(max(1, at_once)) as pool:
         return [action for actions in pool.map(rewritten, near) for action in actions]
 
 

@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from genre_batch.choices import Augmentation, Protocol, Schedule
 from genre_batch.cluster import train, train_loop
 from genre_batch.cluster.train import TrainOptions
 from genre_batch.models import bundle as bundles
+from genre_batch.models.compact import Compact
 from genre_batch.models.recipe import Recipe
+from genre_batch.models.state import State
 from tests import small_shards
 
 
@@ -24,6 +27,22 @@ from tests import small_shards
 )
 def test_what_is_said_of_an_epoch(scores: dict[str, float], said: str):
     assert train_loop._remark(scores) == said
+
+
+def test_a_state_is_stored_in_one_piece_over_the_last(tmp_path: Path):
+    url = str(tmp_path / "training" / "state.tar")
+    assert train_loop.stored(url) is None
+    network = Compact((16, 20), 2)
+    optimizer = torch.optim.AdamW(network.parameters())
+    reached = State.fresh(network, None)
+    for loss in (2.0, 1.0):
+        reached = reached.after_epoch(network, None, optimizer, {"train_loss": loss}, loss)
+        train_loop.store(url, reached)
+    found = train_loop.stored(url)
+    assert found is not None
+    assert (found.epoch, found.history) == (2, reached.history)
+    assert all(torch.equal(found.best_weights[name], weights) for name, weights in network.state_dict().items())
+    assert [file.name for file in (tmp_path / "training").iterdir()] == ["state.tar"]
 
 
 @pytest.mark.usefixtures("ray_session")

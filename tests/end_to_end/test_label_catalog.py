@@ -87,6 +87,15 @@ def test_only_what_is_new_changed_or_gone(night: Night, songs: list[bytes]) -> N
     assert "gone" not in third.out
 
 
+def test_a_library_that_is_empty_all_of_a_sudden(night: Night) -> None:
+    assert night.run().code == 0
+    for song in night.library.iterdir():
+        song.unlink()
+    ended = night.run()
+    assert (ended.code, "is it mounted?" in ended.err) == (2, True)
+    assert night.ask("SELECT count(*) AS n FROM labels WHERE deleted_at IS NULL") == [{"n": SONGS}]
+
+
 def test_what_is_asked_for_again(night: Night) -> None:
     night.put("bad.ogg", b"no recording")
     night.run()

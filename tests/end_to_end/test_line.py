@@ -21,6 +21,7 @@ from genre_batch.models.calibrate import pool, probabilities
 from genre_batch.signal.extract import extract
 from genre_batch.tables import delta, storage
 from genre_batch.tables import s3 as s3_client
+from tests.conftest import polars_options
 from tests.running import job
 
 REASONS = {
@@ -163,7 +164,7 @@ def test_one_front_end_for_shards_and_labels(place: Place) -> None:
     bundle = bundles.load(place.bundle)
     shards = segments.open_shards(place.shards)
     assert bundle.front_end == shards.front_end
-    stored = pl.read_delta(place.shards + "/shards", storage_options=storage.delta_options()).sort("track_id", "segment")
+    stored = pl.read_delta(place.shards + "/shards", storage_options=polars_options(place.root)).sort("track_id", "segment")
     for name in ("disco/Ada Nord - Song 1", "metal/Bo Süd - Song 2"):
         track = stored.filter(pl.col("track_id").str.starts_with(name))
         assert len(track) == 2
@@ -243,7 +244,7 @@ def test_answers_in_every_form(run, place: Place) -> None:
     csv = run("query", "--tables", place.tables, sql, "--format", "csv").out
     assert csv.splitlines() == ["genre,n", *(f"{row['genre']},{row['n']}" for row in rows)]
     assert all(row["genre"] in run("query", "--tables", place.tables, sql).out for row in rows)
-    frame = pl.read_delta(place.tables + "/labels", storage_options=storage.delta_options())
+    frame = pl.read_delta(place.tables + "/labels", storage_options=polars_options(place.root))
     assert dict(frame.group_by("genre").len().iter_rows()) == {row["genre"]: row["n"] for row in rows}
 
 

@@ -23,7 +23,7 @@ from genre_batch.embedded.instruments import RATE_HZ
 from genre_batch.embedded.song import Manner, render
 from genre_batch.tables import storage
 from genre_batch.tables.query import query
-from tests.conftest import ROOT, S3, free_ports, make_bucket, seaweed, wait_for
+from tests.conftest import ROOT, S3, free_ports, make_bucket, polars_options, seaweed, wait_for
 from tests.faulty import Fault, Faulty, Rule
 
 SONG_S = 2.0
@@ -51,8 +51,7 @@ class Catalog:
         assert self.ask("SELECT count(*) AS both FROM labels JOIN rejects USING (track_id)") == [{"both": 0}]
         for run in self.ask(ACCOUNTS):
             assert run["listed"] == run["done"] + run["rejected"] + run["unchanged"] + run["remaining"]
-        options = {"AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"], "AWS_ALLOW_HTTP": "true"}
-        labels = pl.scan_delta(f"{self.tables}/labels", storage_options=options if storage.is_s3(self.tables) else None)
+        labels = pl.scan_delta(f"{self.tables}/labels", storage_options=polars_options(self.tables))
         assert labels.select(pl.col("track_id").n_unique(), pl.len()).collect().row(0) == (songs, songs)
 
 

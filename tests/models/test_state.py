@@ -62,6 +62,32 @@ def test_the_best_epoch_is_kept():
     assert after[5].best_weights.keys() == after[5].weights.keys()
 
 
+def test_without_an_average_the_weights_themselves_are_kept(tmp_path: Path):
+    network, _, optimizer = parts()
+    reached = State.fresh(network, None).after_epoch(network, None, optimizer, {}, 1.0)
+    state.save(reached, str(tmp_path))
+    found = state.load(str(tmp_path))
+    assert found.averaged == reached.averaged == {}
+    assert same(found.best_weights, network.state_dict())
+    with torch.no_grad():
+        network[0].bias += 1
+    later = found.after_epoch(network, None, optimizer, {}, 2.0)
+    assert same(later.weights, network.state_dict())
+    assert same(later.best_weights, found.best_weights), "not the best epoch"
+
+
+def test_what_was_loaded_needs_its_files_no_more(tmp_path: Path):
+    before = trained(3.0, 2.0)
+    state.save(before, str(tmp_path))
+    found = state.load(str(tmp_path))
+    for file in tmp_path.iterdir():
+        file.unlink()
+    assert same(found.best_weights, before.best_weights)
+    assert found.optimizer is not None
+    assert before.optimizer is not None
+    assert same(found.optimizer["state"][0], before.optimizer["state"][0])
+
+
 def test_history_counts_epochs():
     assert trained(3.0, 6.0).history == ({"epoch": 1.0, "train_loss": 1.0}, {"epoch": 2.0, "train_loss": 2.0})
 

@@ -1,5 +1,6 @@
 """What is done again: new content, new parameters, and what the caller asks for; nothing else. And what is gone, and what is back."""
 
+import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,10 +13,10 @@ from deltalake import DeltaTable, write_deltalake
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from genre_batch.choices import Redo
+from genre_batch.choices import Layout, Redo
 from genre_batch.errors import StoreUnreachable, UsageError
-from genre_batch.tables import plan, store
-from genre_batch.tables.library import Library, Listing
+from genre_batch.tables import plan, storage, store
+from genre_batch.tables.library import Library, Listing, write
 from genre_batch.tables.plan import Plan
 from schemas import inventory, labels, rejects, shards
 from tests.rows import WHEN, Row, label, listed, reject, shard, table
@@ -379,6 +380,25 @@ def test_a_part_of_a_table_that_is_lost(tables: str, for_labels):
     for relabel in (None, "confidence < 0.5"):
         with pytest.raises(StoreUnreachable, match="the tables cannot be read: FileNotFoundError"):
             for_labels(tables, SONGS, relabel=relabel)
+
+
+def test_library_and_tables_on_s3(s3, tmp_path: Path):
+    url, music = s3.url("planned", "tables"), s3.url("planned", "music")
+    storage.write_bytes(f"{music}/a b/ü.mp3", b"x")
+    storage.write_bytes(f"{music}/new.mp3", b"x")
+    version = hashlib.md5(b"x").hexdigest()
+    rows = [label(t, uri=f"{music}/{t}", content_version=version) for t in ("a b/ü.mp3", "gone.mp3")]
+    fill(url, labels, *rows)
+    found = plan.for_labels(
+        write(music, Layout.TREE, str(tmp_path / "listing.parquet")),
+        url,
+        bundle_id="bundle1",
+        front_end="front1",
+        relabel="confidence > 2",
+        folder=str(tmp_path),
+    )
+    assert todo(found) == {"new.mp3"}
+    assert marks(found) == {("labels", "gone.mp3", "gone")}
 
 
 def test_what_a_plan_worked_with_is_removed(tables: str, tmp_path: Path, for_labels):
