@@ -1,4 +1,4 @@
-"""Labelling: what a track costs in one process, how near the whole job comes to that, and what it holds in memory; in one run, peers side by side.
+"""Labelling: what a track costs in one process, how near the whole job comes to that, what it holds in memory; all in one run.
 
     one-process  stereo mp3 to a row in a Parquet part, against librosa and eager PyTorch; CPU seconds of one thread, in turn
     start-up     what comes before the first track and after the last
@@ -30,7 +30,9 @@ def main() -> None:
     options.add_argument("--only", action="append", choices=PARTS, help="once for each part; default: all")
     options.add_argument("--songs", type=int, default=8, help="different recordings (default 8)")
     options.add_argument("--song-s", type=float, default=30.0, help="seconds of each (default 30)")
-    options.add_argument("--tracks", type=int, default=1000, help="of the whole job; most are links to the same songs (default 1000)")
+    options.add_argument(
+        "--tracks", type=int, default=1000, help="of the whole job; most are links to the same songs (default 1000)"
+    )
     options.add_argument("--alone", type=int, default=32, help="tracks of one process in a round (default 32)")
     options.add_argument("--rounds", type=int, default=3, help="in turn (default 3)")
     options.add_argument("--slots", type=int, default=2, help="of job and start-up (default 2)")

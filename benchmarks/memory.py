@@ -33,14 +33,11 @@ def by_tracks(folder: Path, bundle: str, counts: list[int]) -> list[dict[str, An
     """A row for each count: resident memory of the one worker of a run when it had labelled so many."""
     library = catalogs.write(folder / "short", catalogs.short(SHORT), "ogg", max(counts))
     with session(1), sampling() as samples:
-        job = whole_job.run(library, bundle, str(folder / "short-tables"), 1, CommitEvery(tracks=1000))
+        whole_job.run(library, bundle, str(folder / "short-tables"), 1, CommitEvery(tracks=1000))
     labelled = store.read(str(folder / "short-tables"), labels.NAME, labels.ARROW, ["labelled_at"])["labelled_at"]
     times = sorted(each.timestamp() for each in labelled.to_pylist())
     found = [(n, held_after(samples, times[n - 1])) for n in sorted(counts)]
-    return [
-        {"tracks": n, "worker MB": held, "more than after the first": held - found[0][1], "tracks a s": job.tracks / job.seconds}
-        for n, held in found
-    ]
+    return [{"tracks": n, "worker MB": held, "more than after the first": held - found[0][1]} for n, held in found]
 
 
 def held_after(samples: list[Sample], at: float) -> float:

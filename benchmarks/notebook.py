@@ -1,8 +1,8 @@
 """What a notebook does with a recording that `label-catalog` labels: librosa for the signal, the same network in eager PyTorch.
 
-librosa.load to mono, spectral subtraction between librosa.stft and istft where the front end says so, a melspectrogram of each segment with
-the front end's numbers, one librosa call for each descriptor, pooled probabilities in numpy, and rows into a Parquet file. Nothing is checked,
-and a bad file ends it.
+librosa.load to mono, spectral subtraction between librosa.stft and istft where the front end says so, a melspectrogram of each
+segment with the front end's numbers, one librosa call for each descriptor, pooled probabilities in numpy, and rows into a Parquet
+file. Nothing is checked, and a bad file ends it.
 """
 
 from datetime import UTC, datetime
@@ -92,7 +92,7 @@ def energy(segment: Samples, front_end: FrontEnd) -> npt.NDArray[np.float32]:
 
 
 def subtracted(samples: Samples, rate_hz: int, denoise: Denoise) -> Samples:
-    """Spectral subtraction with the noise as the minimum of the smoothed power, as in genre_batch.signal.denoise, of a whole track at once."""
+    """As genre_batch.signal.denoise with the minimum of the smoothed power for noise, but of a whole track at once."""
     assert denoise.noise == "minimum-statistics"
     spectrum = librosa.stft(samples, n_fft=denoise.n_fft, hop_length=denoise.hop_length)
     magnitude = np.abs(spectrum)

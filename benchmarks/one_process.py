@@ -10,7 +10,11 @@ from benchmarks.notebook import Notebook
 from genre_batch.front_end import MEL
 from genre_batch.models import bundle as bundles
 
-LABELS_ONLY, EVERYTHING, SHIPPED = "labels only", "denoised, with 57 descriptors", f"labels only, {bundles.PUBLISHED} that ships"
+LABELS_ONLY, EVERYTHING, SHIPPED = (
+    "labels only",
+    "denoised, with 57 descriptors",
+    f"labels only, {bundles.PUBLISHED} that ships",
+)
 FEWER = 8
 """librosa needs seconds for the descriptors of a track: so many times fewer tracks are done with them."""
 

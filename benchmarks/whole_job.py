@@ -1,9 +1,9 @@
 """`label-catalog` against independent single-process lines over the same files, and where the rest of its time goes.
 
-All is told from what the job publishes: when each track was labelled, which part it came in, and the run's own row. A part is one call of a
-worker. A call begins with its first track, which took as long as the call's other tracks on average; a lane is what one slot does, call
-after call. The job's time after start-up is from the beginning of the first call to the last commit, so that it holds all waiting in between
-and at the end.
+All is told from what the job publishes: when each track was labelled, which part it came in, and the run's own row. A part is one
+call of a worker. A call begins with its first track, which took as long as the call's other tracks on average; a lane is what one slot
+does, call after call. The job's time after start-up is from the beginning of the first call to the last commit, so that it holds all
+waiting in between and at the end.
 """
 
 import json
@@ -72,7 +72,9 @@ def run(library: str, bundle: str, tables: str, slots: int, commit_every: Commit
     summary = label.label_catalog(request).summary
     returned = time.time()
     assert summary.done == summary.listed, f"{summary.rejected} tracks were rejected, {summary.remaining} remain"
-    told = store.read(tables, runs.NAME, runs.ARROW, ["started_at", "finished_at"], f"run_id = '{summary.run_id}'").to_pylist()[0]
+    told = store.read(tables, runs.NAME, runs.ARROW, ["started_at", "finished_at"], f"run_id = '{summary.run_id}'").to_pylist()[
+        0
+    ]
     return Job(
         asked=asked,
         started=told["started_at"].timestamp(),
@@ -113,7 +115,8 @@ def lines(library: str, bundle: str, folder: Path, n: int) -> list[dict[str, flo
     ]
     try:
         for process in started:
-            assert process.stdout and process.stdout.readline() == "ready\n", "a line ended before it was ready"
+            assert process.stdout
+            assert process.stdout.readline() == "ready\n", "a line ended before it was ready"
         for process in started:
             assert process.stdin
             process.stdin.write("go\n")
@@ -158,7 +161,9 @@ def where(job: Job, lines_per_s: float) -> dict[str, float]:
     }
 
 
-def compare(folder: Path, library: str, bundle: str, slots: int, rounds: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def compare(
+    folder: Path, library: str, bundle: str, slots: int, rounds: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Within a session: a row a round, the lines first; and where the time of the round with the median speed went."""
     found = []
     for n in range(rounds):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -76,7 +77,8 @@ def import_spectrograms(
         todo = plan.for_shards(listed, url, front_end=front_end.digest, redo=redo, folder=folder)
         stamp = Stamp("import-spectrograms", url, run_id, front_end.digest)
         run = Run(stamp, writer, [shards], listed.url, listed.not_audio, todo, max_reject_fraction, still_mine=held.still_mine)
-        return run.publish(Spread(stamp, partial(Importer, stamp, front_end, source, opened.digests)).over(todo))
+        with closing(Spread(stamp, partial(Importer, stamp, front_end, source, opened.digests)).over(todo)) as answers:
+            return run.publish(answers)
 
 
 class Opened:

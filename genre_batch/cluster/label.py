@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from types import ModuleType
@@ -26,6 +27,8 @@ from schemas import labels, runs, segments
 
 MOST_TRACKS_A_CALL = 128
 """Some ten seconds of work for songs: what a lost worker costs, and what a commit waits for."""
+MOST_OF_MANY, MANY = 512, 200_000
+"""In runs over so many tracks: a table has as many new files as there are calls."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +79,8 @@ def label_catalog(asked: Request) -> Night:
         )
         if todo.deleted and not todo.listed:
             raise UsageError(
-                f"{listing.url} holds no recording, and {todo.deleted} of its tracks are in {tables}: is it mounted? Nothing was marked as gone"
+                f"{listing.url} holds no recording, and {todo.deleted} of its tracks are in {tables}: is it mounted? "
+                "Nothing was marked as gone"
             )
         progress.say(
             f"{todo.listed} recordings listed: {todo.todo} to do, {todo.unchanged} unchanged, {todo.deleted} gone since",
@@ -110,7 +114,9 @@ def label_catalog(asked: Request) -> Night:
             timeline=asked.timeline,
             gpu=gpu,
         )
-        summary = run.publish(Spread(stamp, worker, most=MOST_TRACKS_A_CALL, gpu=gpu).over(todo))
+        most = MOST_TRACKS_A_CALL if todo.todo < MANY else MOST_OF_MANY
+        with closing(Spread(stamp, worker, most=most, gpu=gpu).over(todo)) as answers:
+            summary = run.publish(answers)
         return Night(summary, run.drift)
 
 

@@ -5,7 +5,6 @@ import secrets
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from types import ModuleType
@@ -19,10 +18,10 @@ import genre_batch
 from genre_batch import durations
 from genre_batch.cluster.accounts import Stamp, Written
 from genre_batch.cluster.metrics import Meter, Stage
-from genre_batch.errors import ContractViolated, JobError, TooManyRejects
+from genre_batch.errors import ContractViolated, TooManyRejects
 from genre_batch.evaluation.drift import Drift
 from genre_batch.evaluation.profile import Profile
-from genre_batch.tables import store
+from genre_batch.tables import retries, store
 from genre_batch.tables.plan import Plan
 from genre_batch.tables.store import Receipt, Writer
 from schemas import rejects, runs
@@ -232,10 +231,13 @@ class Run:
     def _tell_failure(self) -> None:
         """On the run's row, if it has one; why it failed matters more than that it cannot be told."""
         if self.published:
-            with suppress(JobError):
-                told = self._told(State.FAILED, *self.published)
-                self.writer.commit(runs, [told], stale=[self.stamp.run_id])
-                self.meter.state(State.FAILED)
+            retries.briefly(self._commit_failure)
+
+    def _commit_failure(self) -> None:
+        assert self.published is not None
+        told = self._told(State.FAILED, *self.published)
+        self.writer.commit(runs, [told], stale=[self.stamp.run_id])
+        self.meter.state(State.FAILED)
 
     def _told(self, state: State, summary: Summary, profile: Profile) -> Receipt:
         """The run's own row, written as a part."""

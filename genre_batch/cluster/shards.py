@@ -1,6 +1,7 @@
 """`build-shards`: a library with genres becomes a table of segments to train on."""
 
 import tempfile
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -43,7 +44,8 @@ def build_shards(
         todo = plan.for_shards(listed, url, front_end=front_end.digest, redo=redo, folder=folder)
         stamp = Stamp("build-shards", url, run_id, front_end.digest)
         run = Run(stamp, writer, [shards], listed.url, listed.not_audio, todo, max_reject_fraction, still_mine=held.still_mine)
-        return run.publish(Spread(stamp, partial(Sharder, stamp, front_end)).over(todo))
+        with closing(Spread(stamp, partial(Sharder, stamp, front_end)).over(todo)) as answers:
+            return run.publish(answers)
 
 
 def stamp_table(url: str, front_end: FrontEnd) -> None:

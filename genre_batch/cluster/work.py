@@ -4,7 +4,7 @@ import logging
 import pickle
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -57,8 +57,11 @@ class Spread:
     most: int = 512
     gpu: bool = False
 
-    def over(self, plan: Plan) -> Iterator[tuple[pa.Table, Written]]:
-        """The tracks of each call and what the worker says of them, as they come. Raises the JobError of a worker."""
+    def over(self, plan: Plan) -> Generator[tuple[pa.Table, Written], None, None]:
+        """The tracks of each call and what the worker says of them, as they come. Raises the JobError of a worker.
+
+        To be closed before Ray is, or what shows the progress would start another.
+        """
         if not plan.todo:
             return
         counted = ray.remote(num_cpus=0)(tally.Tally).remote()

@@ -12,11 +12,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from genre_batch.errors import Forbidden, StoreUnreachable, TablesHeld
-from genre_batch.tables import processes, storage
+from genre_batch.tables import processes, retries, storage
 
 NAME = "_lock.json"
 REFRESH_S = 15.0
@@ -67,11 +67,15 @@ def held(tables: str, run_id: str) -> Iterator[Lock]:
         yield lock
     finally:
         stop.set()
-        keeper.join()
-        # Never that of another run; and one that cannot be removed is stale soon.
-        with suppress(TablesHeld, StoreUnreachable):
-            lock.still_mine()
-            storage.remove(lock.place)
+        # One that cannot be removed is stale soon.
+        retries.briefly(partial(_release, lock, keeper))
+
+
+def _release(lock: Lock, keeper: threading.Thread) -> None:
+    """Raises TablesHeld instead of removing that of another run."""
+    keeper.join()
+    lock.still_mine()
+    storage.remove(lock.place)
 
 
 def _refresh(lock: Lock, stop: threading.Event) -> None:

@@ -4,12 +4,16 @@ Waits are drawn evenly from nothing to a doubling limit ("full jitter", M. Brook
 a thousand workers do not come back to a tired store all at once.
 """
 
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from enum import StrEnum
 from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
+
+from genre_batch.errors import JobError
 
 TROUBLE_S = 60.0
 """So long after the first failure of an operation no other attempt begins."""
@@ -17,6 +21,7 @@ REFUSED_S = 15.0
 """The same for access denied: rights and roles that were just given take seconds to arrive everywhere."""
 LEAST_ATTEMPTS = 3
 """Also where one attempt takes longer than the budget, as of a file of gigabytes."""
+BRIEFLY_S = 5.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 8.0
 
 Result = TypeVar("Result")
@@ -67,6 +72,21 @@ def retried(act: Callable[[], Result], trouble: Callable[[BaseException], Troubl
         retry_error_callback=give_up,
     )
     return again(act)
+
+
+def briefly(act: Callable[[], None]) -> None:
+    """What is good to do but not worth waiting for, such as a farewell to a store that may be gone.
+
+    After BRIEFLY_S it is left to itself and ends with the process. Its JobErrors are nobody's concern.
+    """
+
+    def done() -> None:
+        with suppress(JobError):
+            act()
+
+    thread = threading.Thread(target=done, daemon=True)
+    thread.start()
+    thread.join(BRIEFLY_S)
 
 
 def _error(state: RetryCallState) -> BaseException:

@@ -1,9 +1,11 @@
 """What is tried again, how often, and who is told."""
 
+import threading
 import time
 
 import pytest
 
+from genre_batch.errors import StoreUnreachable
 from genre_batch.tables import retries
 from genre_batch.tables.retries import Trouble, retried
 
@@ -105,3 +107,26 @@ def test_who_counts_is_told_of_each_further_attempt(clock: Clock, monkeypatch: p
     with pytest.raises(KeyError):
         retried(Act(clock, KeyError), trouble)
     assert len(told) == 3
+
+
+def test_what_is_not_worth_waiting_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "BRIEFLY_S", 0.2)
+    done, go_on = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        go_on.wait(30)
+        done.set()
+
+    since = time.monotonic()
+    retries.briefly(slow)
+    assert time.monotonic() - since < 10
+    assert not done.is_set()
+    go_on.set()
+    assert done.wait(10)
+
+
+def test_a_farewell_that_fails_is_nobodys_concern() -> None:
+    def gone() -> None:
+        raise StoreUnreachable("gone")
+
+    retries.briefly(gone)
