@@ -6,11 +6,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from genre_batch.tables import store
+from genre_batch.tables.store import Writer
 from schemas import labels, runs, segments
 from schemas.runs import State
 
 
-def complete(url: str, run_id: str) -> None:
+def complete(url: str, writer: Writer) -> None:
     """Under the lock, so that a run that is not over is one that was killed: it is told `failed`, and its segments of tracks whose
     labels were not committed go, for these tracks are labelled anew.
 
@@ -23,7 +24,6 @@ def complete(url: str, run_id: str) -> None:
     if newest["state"][0].as_py() not in (State.RUNNING, State.FAILED):
         return
     dead = newest["run_id"][0].as_py()
-    writer = store.Writer(url, run_id)
     if orphans := _without_label(url, dead):
         writer.commit(segments, [], stale=orphans)
     if newest["state"][0].as_py() == State.RUNNING:

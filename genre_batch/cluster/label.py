@@ -70,9 +70,9 @@ def label_catalog(asked: Request) -> Night:
         tempfile.TemporaryDirectory(prefix="genre-batch-") as folder,
     ):
         listing = library.write(asked.library_url, Layout.TREE, f"{folder}/listing.parquet")
-        halves.complete(tables, run_id)
-        # Before the plan reads the tables, so that a commit of somebody else after it is noticed.
+        # Before anything reads the tables, so that a commit of somebody else after it is noticed.
         writer = Writer(tables, run_id)
+        halves.complete(tables, writer)
         front_end = bundle.front_end.digest
         todo = plan.for_labels(
             listing, tables, bundle_id=bundle.bundle_id, front_end=front_end, relabel=asked.relabel, folder=folder

@@ -69,7 +69,13 @@ class Spread:
         seen = Meter(self.stamp.job).standing
         with progress.watching(self.stamp.job, plan.todo, lambda: tally.progress(counted), seen):
             for window in plan.batches(rows):
-                yield from self._window(window, counted)
+                left = False
+                for tracks, written in self._window(window, counted):
+                    left = left or bool(written.left)
+                    yield tracks, written
+                if left:
+                    # Its workers ran out of time: so would those of the next.
+                    return
 
     def _window(self, window: pa.Table, counted: Any) -> Iterator[tuple[pa.Table, Written]]:
         size = max(1, min(self.most, -(-window.num_rows // (CALLS_PER_CPU * session.cpus()))))

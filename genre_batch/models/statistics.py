@@ -44,7 +44,9 @@ class Statistics(nn.Module):
         self.register_buffer("pairs", first * self.n_covariance + second, persistent=False)
         angles = 2 * math.pi * torch.tensor(CYCLES)[:, None] * torch.arange(WINDOW) / WINDOW
         window = torch.hann_window(WINDOW, periodic=False)
-        self.register_buffer("pulses", (torch.cat([angles.cos(), angles.sin()]) * window)[:, None, None], persistent=False)
+        # A matrix, for weights of four dimensions could be laid out channels last, and of those oneDNN convolves wrongly where one window
+        # is all that there is room for.
+        self.register_buffer("pulses", torch.cat([angles.cos(), angles.sin()]) * window, persistent=False)
         self.size = 3 * rows + 2 * self.n_cepstral + len(self.pairs) + self.groups * len(CYCLES)
 
     def forward(self, levels: Tensor) -> Tensor:
@@ -64,7 +66,7 @@ class Statistics(nn.Module):
         if columns < WINDOW:
             groups = groups.repeat(1, 1, -(-WINDOW // columns))
         # All groups in one matrix product; a convolution of each alone takes four times as long.
-        waves = functional.conv2d(groups.unsqueeze(1), self.pulses, stride=(1, WINDOW // 4))
+        waves = functional.conv2d(groups.unsqueeze(1), self.pulses[:, None, None], stride=(1, WINDOW // 4))
         cosine, sine = waves.chunk(2, dim=1)
         power = (cosine * cosine + sine * sine).mean(3)
         return torch.log(power + 1e-3).transpose(1, 2).flatten(1)

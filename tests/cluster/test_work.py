@@ -92,6 +92,23 @@ def test_a_plan_larger_than_a_window(ray_session: None, tmp_path: Path, monkeypa
     assert ids(spread(20, tmp_path, "windows", Counts)) == [f"t{i:03}" for i in range(20)]
 
 
+class IsLate(Counts):
+    """Does one track of each call."""
+
+    def __call__(self, tracks: list[dict[str, Any]]) -> Written:
+        ids = [track["track_id"] for track in tracks]
+        return account([], ids[:1], [], 1.0, Profile(), ids[1:])
+
+
+def test_when_time_is_over_no_further_window_is_begun(
+    ray_session: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "LEAST_WINDOW", 40)
+    monkeypatch.setattr(work, "WINDOW_PER_CPU", 1)
+    answers = spread(100, tmp_path, "late", IsLate)
+    assert ids(answers) == [f"t{i:03}" for i in range(40)]
+
+
 def test_what_a_worker_raises_is_raised_here(ray_session: None, tmp_path: Path) -> None:
     with pytest.raises(StoreUnreachable) as raised:
         spread(3, tmp_path, "fails", Fails)

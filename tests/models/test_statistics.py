@@ -49,6 +49,16 @@ def test_against_numpy_by_hand(rows: int, columns: int):
     np.testing.assert_allclose(found, [by_hand(each) for each in x], rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("columns", [15, WINDOW, WINDOW + 11, 129])
+def test_channels_that_lie_together_change_nothing(columns: int):
+    """As networks are trained on a CPU. Many times, for what oneDNN makes of such weights depends on what lies in memory beside them."""
+    x = levels(8, 16, columns)
+    expected = [by_hand(each) for each in x]
+    for _ in range(20):
+        statistics = Statistics(16).to(memory_format=torch.channels_last)
+        np.testing.assert_allclose(told(statistics, x), expected, rtol=1e-3, atol=1e-3)
+
+
 def test_a_pulse_is_told_in_its_place():
     rows, columns = 8, 256
     for cycles in (1, 4, 12, 31):

@@ -1,0 +1,55 @@
+"""What stands in tables as people may safely read it: names that hide nothing, links that open nothing but a file, numbers with units."""
+
+import re
+from urllib.parse import quote
+
+from genre_batch.tables import storage
+
+_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+"""Controls, line ends, and what turns the direction of reading round: `song\\u202e3pm.exe` would be read as `songexe.mp3`."""
+
+
+def shown(text: str) -> str:
+    """The text with what cannot be seen written out, such as `⟨U+202E⟩`. It still has to be escaped for HTML, as templates do."""
+    return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
+
+
+def link(uri: str) -> str | None:
+    """Where a browser opens a recording, for a path on this machine; None for what no browser opens by itself, such as s3://.
+
+    What is stored as a URI never becomes a scheme: a path begins with a slash.
+    """
+    return f"file://{quote(uri)}" if uri.startswith("/") and not storage.is_s3(uri) else None
+
+
+def spent(seconds: float) -> str:
+    """A length of time in its two largest units: `45 s`, `3 min 5 s`, `7 h 2 min`, `2 d 3 h`."""
+    whole = round(seconds)
+    if whole == 0 and seconds > 0:
+        return f"{seconds:.1g} s"
+    units = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+    largest = next((i for i, (_, size) in enumerate(units) if whole >= size), len(units) - 1)
+    told = []
+    for name, size in units[largest : largest + 2]:
+        told.append(f"{whole // size} {name}")
+        whole %= size
+    return " ".join(each for i, each in enumerate(told) if i == 0 or not each.startswith("0 "))
+
+
+def clock(seconds: float) -> str:
+    """A place in a recording: `0:05`, `61:00`."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"
+
+
+def percent(share: float) -> str:
+    """With a decimal where it would otherwise look like none or all."""
+    return f"{share:.0%}" if share in (0, 1) or 0.1 <= share < 0.995 else f"{share:.1%}"
+
+
+def size(n_bytes: int) -> str:
+    return f"{n_bytes / 1e6:.1f} MB" if n_bytes >= 1e6 else f"{n_bytes / 1e3:.0f} kB"
+
+
+def counted(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
