@@ -11,6 +11,7 @@ that of trained ones. Reads and writes are of the local disk.
 """
 
 import json
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from benchmarks.sessions import session
 from genre_batch.front_end import MEL
 from genre_batch.models import bundle as bundles
 
+IDLE = 0.5
+"""Load below which the machine has nothing else to do."""
 PARTS = ("one-process", "start-up", "job", "slots", "memory")
 Rows = list[dict[str, Any]]
 
@@ -41,6 +44,7 @@ def main() -> None:
     options.add_argument("--price", type=float, default=0.05, help="of an hour of one core, in USD (default %(default)s)")
     asked = options.parse_args()
     wanted = asked.only or PARTS
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="benchmark-") as place:
         folder = Path(place)
         songs = catalogs.recordings(asked.songs, asked.song_s)
@@ -48,6 +52,7 @@ def main() -> None:
         bundle = asked.bundle or compact
         library = catalogs.write(folder / "library", songs, "mp3", asked.tracks)
         found: dict[str, Rows] = {}
+        print(f"{machine(os.cpu_count() or 1, load)}\n", flush=True)
 
         def tell(title: str, rows: Rows) -> None:
             found[title] = rows
@@ -75,6 +80,13 @@ def main() -> None:
             tell("The most memory of a process that labels one recording", memory.of_long(folder, songs[0], both))
     if asked.json:
         asked.json.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def machine(cores: int, load: float) -> str:
+    """What the figures were measured on, and which of them not to believe."""
+    said = f"{cores} cores, load {load:.1f} when this began."
+    busy = " Other work ran beside: only ratios of CPU time (one process) and memory mean anything."
+    return said + (busy if load > IDLE else "")
 
 
 def as_markdown(rows: Sequence[Mapping[str, Any]]) -> str:

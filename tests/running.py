@@ -1,8 +1,9 @@
-"""Running a job as the command line does."""
+"""Running a job as the command line does, and ending what was started."""
 
 import sys
 from dataclasses import dataclass
 
+import psutil
 import pytest
 
 
@@ -29,3 +30,15 @@ def job(capfd: pytest.CaptureFixture[str], *arguments: str) -> Ended:
         patched.undo()
     said = capfd.readouterr()
     return Ended(code, said.out, said.err)
+
+
+def kill(pid: int) -> None:
+    """A process and all that it started, at once, as a power cut would."""
+    if not psutil.pid_exists(pid):
+        return
+    process = psutil.Process(pid)
+    for each in [*process.children(recursive=True), process]:
+        try:
+            each.kill()
+        except psutil.NoSuchProcess:
+            continue

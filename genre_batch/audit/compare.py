@@ -1,14 +1,15 @@
-"""Whether two tracks are the same recording: their levels laid over one another where they fit best."""
+"""Two tracks laid over one another where they fit best."""
 
 import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-Levels = npt.NDArray[np.int8]
+Int8 = npt.NDArray[np.int8]
 
 
-def similarity(a: Levels, b: Levels, least: int) -> tuple[float, int]:
-    """The correlation of two tracks' levels at the lag where it is greatest, and that lag: column t of b lies on column t + lag of a.
+def best_fit(a: Int8, b: Int8, least: int) -> tuple[float, int]:
+    """The correlation of two tracks' levels, or signs, at the lag where it is greatest, and that lag: column t of b lies on column
+    t + lag of a.
 
     a, b: [shape=(bands, n)]; least: columns that must lie on one another, no more than either has. -1..1; 0 where either is
     silent. Computed for all lags at once through the frequency domain.
@@ -25,7 +26,7 @@ def similarity(a: Levels, b: Levels, least: int) -> tuple[float, int]:
     return float(found[best]), int(lags[best])
 
 
-def _energy(levels: Levels, starts: npt.NDArray[np.intp], ends: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+def _energy(levels: Int8, starts: npt.NDArray[np.intp], ends: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
     """Between pairs of columns."""
     sums = np.concatenate([[0], np.cumsum(np.square(levels, dtype=np.float64).sum(axis=0))])
     return sums[ends] - sums[starts]

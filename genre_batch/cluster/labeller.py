@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import ray
 
-from genre_batch.cluster import guard
+from genre_batch.cluster import guard, heap
 from genre_batch.cluster.accounts import Stamp, Written, account, read_track
 from genre_batch.cluster.metrics import Meter, Stage
 from genre_batch.errors import TrackError, UsageError
@@ -51,6 +51,7 @@ class Labeller:
         self.meter = Meter(stamp.job)
         retries.on_retry = self.meter.retried
         guard.limit_memory(MEMORY)
+        heap.keep_freed()
 
     def __call__(self, tracks: list[dict[str, Any]]) -> Written:
         rows: dict[str, list[dict[str, Any]]] = {labels.NAME: [], segments.NAME: [], rejects.NAME: []}

@@ -9,7 +9,7 @@ import pyarrow as pa
 import ray
 
 from genre_batch.choices import Layout, Redo
-from genre_batch.cluster import guard, session
+from genre_batch.cluster import guard, heap, session
 from genre_batch.cluster.accounts import Stamp, Written, account, read_track
 from genre_batch.cluster.metrics import DONE, Meter
 from genre_batch.cluster.run import Run, Summary, new_run_id
@@ -66,6 +66,7 @@ class Sharder:
         self.stamp, self.front_end, self.counted = stamp, front_end, counted
         self.meter = Meter(stamp.job)
         retries.on_retry = self.meter.retried
+        heap.keep_freed()
 
     def __call__(self, tracks: list[dict[str, Any]]) -> Written:
         parts: list[store.Receipt] = []

@@ -11,7 +11,7 @@ from genre_batch.tables import store
 from genre_batch.taxonomy import UNKNOWN
 from schemas import runs
 
-RUNS, EXAMPLES, CHANGED, BINS = 30, 5, 50, 20
+RUNS, EXAMPLES, CHANGED, BINS = 30, 5, 8, 20
 """Runs that are told of, rejects a reason and changed tracks that are shown, and bins of the histogram of confidence."""
 
 Row = dict[str, Any]

@@ -43,7 +43,7 @@ def listed(source: Source, most: int) -> list[Row]:
 
 def labels(rows: list[Row], pictures: Mapping[int, str]) -> str:
     """Base64 of gzip of JSON. rows: as `listed` gives them; pictures: data URIs by row."""
-    names = sorted({name for row in rows for name in (row["genre"], row["best_genre"], row["runner_up"], row["was"]) if name})
+    names = _names(rows)
     place = {name: i for i, name in enumerate(names)}
     days = sorted({row["day"] for row in rows})
     base = _base(rows)
@@ -76,9 +76,9 @@ def labels(rows: list[Row], pictures: Mapping[int, str]) -> str:
 def timelines(source: Source, rows: list[Row], most: int) -> tuple[str, int]:
     """Base64 of gzip of the numbers above, and of how many of the rows. Where there are more than `most` segments, only tracks in the
     order of `listed` that fit. Genres by their place in the names that `labels` lists, 255 for one that is not there."""
-    names = sorted({name for row in rows for name in (row["genre"], row["best_genre"], row["runner_up"], row["was"]) if name})
-    source.connection.register("listed", pa.table({"track_id": [row["track_id"] for row in rows], "i": range(len(rows))}))
-    source.connection.register("named", pa.table({"best_genre": pa.array(names, pa.string()), "g": range(len(names))}))
+    names = _names(rows)
+    source.connection.register("listed", pa.table({"track_id": pa.array([row["track_id"] for row in rows], pa.string()), "i": np.arange(len(rows))}))
+    source.connection.register("named", pa.table({"best_genre": pa.array(names, pa.string()), "g": np.arange(len(names))}))
     found = source.table(
         """
         WITH counted AS (SELECT track_id, count(*) AS n FROM segments GROUP BY 1),
@@ -95,6 +95,10 @@ def timelines(source: Source, rows: list[Row], most: int) -> tuple[str, int]:
     numbers = [np.array([len(rows)], "<u4"), counts, found["start"].to_numpy().astype("<u4")]
     numbers += [found[name].to_numpy().astype("u1") for name in ("genre", "sure")]
     return _packed(b"".join(each.tobytes() for each in numbers)), int((counts > 0).sum())
+
+
+def _names(rows: list[Row]) -> list[str]:
+    return sorted({name for row in rows for name in (row["genre"], row["best_genre"], row["runner_up"], row["was"]) if name})
 
 
 def _base(rows: list[Row]) -> str:

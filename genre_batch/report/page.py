@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import genre_batch
+from genre_batch import progress
 from genre_batch.report import text
 
 SCRIPT, STYLE = "page.js", "page.css"
@@ -33,7 +34,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {name: getattr(text, name) for name in ("shown", "link", "spent", "clock", "percent", "counted")}
+    environment.filters |= {name: getattr(text, name) for name in ("shown", "link", "clock", "percent", "counted", "money")}
+    environment.filters["duration"] = progress.duration
     script = _beside(SCRIPT)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     environment.globals |= {

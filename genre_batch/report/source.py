@@ -35,12 +35,11 @@ class Source:
 
     def rows(self, sql: str, **values: Any) -> list[dict[str, Any]]:
         """The answer to a statement; maps as dicts. Parameters are named, as in `$run`."""
-        answer = self.connection.execute(sql, values or None).to_arrow_table()
-        found: list[dict[str, Any]] = answer.to_pylist(maps_as_pydicts="strict")
+        found: list[dict[str, Any]] = self.table(sql, **values).to_pylist(maps_as_pydicts="strict")
         return found
 
     def table(self, sql: str, **values: Any) -> pa.Table:
-        return self.connection.execute(sql, values or None).to_arrow_table()
+        return self.connection.sql(sql, params=values or None).to_arrow_table()
 
 
 @contextmanager
@@ -54,11 +53,11 @@ def opened(url: str) -> Iterator[Source]:
         for contract in tables:
             _view(connection, contract, contract.NAME, list(files[contract.NAME]))
         newest = connection.execute(
-            "SELECT run_id FROM runs WHERE job = $job ORDER BY started_at DESC, run_id DESC LIMIT 1", {"job": JOB}
+            "SELECT run_id, epoch_ms(started_at) FROM runs WHERE job = $job ORDER BY started_at DESC, run_id DESC LIMIT 1", {"job": JOB}
         ).fetchone()
         if newest is None:
             raise UsageError(f"{url} holds no run of {JOB}: there is nothing to report yet")
-        before = _before(url, tables[labels], newest[0])
+        before = _before(url, tables[labels], *newest)
         earlier = _files(url, labels, before)
         _register(connection, files | {"labels_before": earlier})
         now = files[labels.NAME]
@@ -68,16 +67,21 @@ def opened(url: str) -> Iterator[Source]:
         yield Source(connection, newest[0], before is not None)
 
 
-def _before(url: str, table: DeltaTable | None, run_id: str) -> DeltaTable | None:
+def _before(url: str, table: DeltaTable | None, run_id: str, started_ms: int) -> DeltaTable | None:
     """The version of the labels that a run found. None for a first run, and where that version is no longer kept."""
     if table is None:
         return None
     place = storage.join(url, labels.NAME)
     with delta.reaching(place):
-        mine = [entry["version"] for entry in table.history(COMMITS) if entry.get("run_id") == run_id]
+        told = table.history(COMMITS)
+    mine = [entry["version"] for entry in told if entry.get("run_id") == run_id]
+    oldest = told[-1]
     if not mine:
-        # It labelled nothing and marked nothing, or its commits are older than what the log tells.
-        return table
+        # It committed no label, unless the log no longer reaches back to it.
+        return table if oldest["version"] == 0 or oldest["timestamp"] < started_ms else None
+    if min(mine) == oldest["version"]:
+        # Its first commits may be among those that the log no longer tells.
+        return None
     try:
         found = DeltaTable(place, version=min(mine) - 1, storage_options=storage.delta_options())
     except DeltaError:

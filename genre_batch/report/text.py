@@ -22,20 +22,6 @@ def link(uri: str) -> str | None:
     return f"file://{quote(uri)}" if uri.startswith("/") and not storage.is_s3(uri) else None
 
 
-def spent(seconds: float) -> str:
-    """A length of time in its two largest units: `45 s`, `3 min 5 s`, `7 h 2 min`, `2 d 3 h`."""
-    whole = round(seconds)
-    if whole == 0 and seconds > 0:
-        return f"{seconds:.1g} s"
-    units = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
-    largest = next((i for i, (_, size) in enumerate(units) if whole >= size), len(units) - 1)
-    told = []
-    for name, size in units[largest : largest + 2]:
-        told.append(f"{whole // size} {name}")
-        whole %= size
-    return " ".join(each for i, each in enumerate(told) if i == 0 or not each.startswith("0 "))
-
-
 def clock(seconds: float) -> str:
     """A place in a recording: `0:05`, `61:00`."""
     minutes, rest = divmod(round(seconds), 60)
@@ -49,6 +35,11 @@ def percent(share: float) -> str:
 
 def size(n_bytes: int) -> str:
     return f"{n_bytes / 1e6:.1f} MB" if n_bytes >= 1e6 else f"{n_bytes / 1e3:.0f} kB"
+
+
+def money(amount: float) -> str:
+    """Two decimals, or as many as show two digits of what is less than one."""
+    return f"{amount:,.2f}" if amount >= 1 or amount == 0 else f"{amount:.2g}"
 
 
 def counted(n: int, noun: str) -> str:

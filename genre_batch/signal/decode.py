@@ -131,10 +131,14 @@ def mono(stream: Stream) -> Iterator[Samples]:
         heard = heard or len(block) > 0
         # Adding whole columns is twenty times faster than block.mean(axis=1).
         with np.errstate(over="ignore", invalid="ignore"):
-            mixed = sum((block[:, c] for c in range(1, block.shape[1])), block[:, 0]) / np.float32(block.shape[1])
-        if not (np.abs(mixed) <= LOUDEST).all():
+            mixed = np.array(block[:, 0], np.float32)
+            for channel in range(1, block.shape[1]):
+                mixed += block[:, channel]
+            mixed /= np.float32(block.shape[1])
+        # Both are NaN if one sample is, and no comparison with a NaN is true.
+        if not (-LOUDEST <= mixed.min(initial=0) and mixed.max(initial=0) <= LOUDEST):
             raise NotFinite("samples that are not finite numbers, or far too large for audio")
-        yield np.ascontiguousarray(mixed, dtype=np.float32)
+        yield mixed
     if not heard:
         raise Empty("no samples")
 

@@ -169,6 +169,11 @@ def test_memory_is_that_of_the_moment():
     assert memory.held_after(samples, 99) == 200
 
 
+def test_a_busy_machine_is_told():
+    assert label.machine(2, 0.1) == "2 cores, load 0.1 when this began."
+    assert "Other work ran beside" in label.machine(2, 1.5)
+
+
 def test_tables_are_markdown():
     table = [{"work": "labels only", "times": 2.2345, "tracks": 1000}, {"work": "everything", "times": 11.0, "tracks": 4}]
     assert label.as_markdown(table).splitlines() == [

@@ -19,6 +19,7 @@ from genre_batch.models.calibrate import Calibration
 from genre_batch.tables.query import query
 from genre_batch.taxonomy import Taxonomy
 from tests.conftest import GENRES, ROOT, free_ports, wait_for
+from tests.running import kill
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 COPIES = 20
@@ -99,18 +100,6 @@ def wait_for_nodes(n: int, address: str, environment: dict[str, str]) -> None:
             return
         time.sleep(1)
     raise TimeoutError(answer.stdout + answer.stderr)
-
-
-def kill(pid: int) -> None:
-    """A process and all that it started, at once."""
-    if not psutil.pid_exists(pid):
-        return
-    process = psutil.Process(pid)
-    for each in [*process.children(recursive=True), process]:
-        try:
-            each.kill()
-        except psutil.NoSuchProcess:
-            continue
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from genre_batch.tables import storage
 from genre_batch.tables.query import query
 from tests.conftest import ROOT, S3, free_ports, make_bucket, polars_options, seaweed, wait_for
 from tests.faulty import Fault, Faulty, Rule
+from tests.running import kill
 
 SONG_S = 2.0
 SONGS, BAD = 1900, 100
@@ -124,17 +125,6 @@ def committed(catalog: Catalog) -> int:
     return int(catalog.ask("SELECT coalesce(max(done + rejected), 0) AS n FROM runs WHERE state = 'running'")[0]["n"])
 
 
-def kill_all(job: "subprocess.Popen[str]") -> None:
-    """The driver and all that it started, as a power cut would."""
-    family = [*psutil.Process(job.pid).children(recursive=True), psutil.Process(job.pid)]
-    for process in family:
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
-    job.communicate(timeout=30)
-
-
 def workers_of(job: "subprocess.Popen[str]") -> list[psutil.Process]:
     return [each for each in psutil.Process(job.pid).children(recursive=True) if each.name().startswith("ray::MapBatches")]
 
@@ -158,7 +148,8 @@ def test_a_faulty_store_a_dead_worker_a_dead_driver_and_the_run_after(catalog: C
             worker.kill()
         before = committed(catalog)
         wait_until(lambda: committed(catalog) >= before + 200, first)
-        kill_all(first)
+        kill(first.pid)
+        first.communicate(timeout=30)
         assert proxy.injected() > 20
         done = committed(catalog)
         assert 400 <= done < SONGS + BAD

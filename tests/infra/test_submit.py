@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.conftest import ROOT, free_ports, wait_for
+from tests.running import kill
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 
@@ -65,18 +65,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             wait_for(f"http://127.0.0.1:{agent}", head)
             yield Cluster(environment, f"http://127.0.0.1:{agent}")
         finally:
-            _kill(head.pid)
+            kill(head.pid)
             head.wait(20)
             shutil.rmtree(short, ignore_errors=True)
-
-
-def _kill(pid: int) -> None:
-    process = psutil.Process(pid)
-    for each in [*process.children(recursive=True), process]:
-        try:
-            each.kill()
-        except psutil.NoSuchProcess:
-            continue
 
 
 def test_the_path_that_kubernetes_asks_for_health_needs_no_token(cluster: Cluster):

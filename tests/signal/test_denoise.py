@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.signal import get_window
 
 from genre_batch.front_end import Denoise
-from genre_batch.signal.denoise import subtract
+from genre_batch.signal.denoise import MinimumStatistics, Subtraction, subtract
 
 RATE_HZ = 8000
 FIRST = Denoise(noise="first-seconds", n_fft=256, hop_length=64)
@@ -161,3 +161,66 @@ def test_white_noise_goes_from_the_first_moment():
     start = slice(0, RATE_HZ)
     gained_db = 20 * np.log10(np.std(samples[start]) / np.std(cleaned[start]))
     assert gained_db > 8
+
+
+def tracked(samples: np.ndarray, denoise: Denoise, places: list[int] | None = None) -> np.ndarray:
+    """Noise power of each frame in dB above that of white noise of level 0.1, by Martin's tracker; [frames as rows]."""
+    tracker, found = MinimumStatistics(denoise, RATE_HZ), []
+    subtraction = Subtraction(denoise, lambda spectra: kept(tracker(spectra)))
+
+    def kept(pairs):
+        for spectra, noise in pairs:
+            found.append(noise)
+            yield spectra, noise
+
+    for block in np.split(samples, places or []):
+        list(subtraction.push(block))
+    expected = 0.1**2 * np.sum(get_window("hann", denoise.n_fft) ** 2)
+    return 10 * np.log10(np.concatenate(found).astype(np.float64) ** 2 / expected)
+
+
+@pytest.mark.parametrize("minimum_s", [0.8, 1.5, 3.0])
+def test_martin_finds_the_power_of_white_noise_for_any_window(minimum_s):
+    found = tracked(noise(12 * RATE_HZ), dataclasses.replace(MINIMUM, minimum_s=minimum_s))
+    settled = found[len(found) // 3 :, 2:-2]
+    assert abs(settled.mean()) < 0.8
+    assert settled.std() < 1.2
+
+
+def test_martin_takes_no_burst_for_noise():
+    n = 12 * RATE_HZ
+    found = tracked(noise(n) + bursts(n) * 3, dataclasses.replace(MINIMUM, minimum_s=1.5))
+    at_tone = found[len(found) // 3 :, round(1000 * MINIMUM.n_fft / RATE_HZ)]
+    assert abs(at_tone.mean()) < 2.5  # the tone itself is 40 dB above
+
+
+@pytest.mark.parametrize(("times", "within_s"), [(10, 2.0), (0.1, 1.0)])
+def test_martin_follows_noise_that_grows_and_sinks(times, within_s):
+    samples = noise(12 * RATE_HZ)
+    samples[6 * RATE_HZ :] *= times
+    found = tracked(samples, MINIMUM)
+    frame = round((6 + within_s) * RATE_HZ / MINIMUM.hop_length)
+    assert abs(found[frame : frame + 50, 2:-2].mean() - 20 * np.log10(times)) < 2
+
+
+@given(places=st.lists(st.integers(0, 12_000), max_size=12))
+@settings(max_examples=15, deadline=None)
+def test_martin_hears_the_same_however_the_samples_are_cut(places):
+    samples = noise(12_000) + bursts(12_000)
+    np.testing.assert_array_equal(tracked(samples, ODD, sorted(places)), tracked(samples, ODD))
+
+
+def test_martin_stays_finite_in_silence_and_after_it():
+    samples = noise(4 * RATE_HZ)
+    samples[: 2 * RATE_HZ] = 0
+    subtraction = Subtraction(MINIMUM, MinimumStatistics(MINIMUM, RATE_HZ))
+    cleaned = np.concatenate(list(subtraction.through([samples])))
+    assert np.isfinite(cleaned).all()
+    assert not cleaned[:RATE_HZ].any()
+
+
+def test_pushed_is_as_pulled():
+    samples = noise(9000) + bursts(9000)
+    pushed = Subtraction.of(ODD, RATE_HZ)
+    parts = [part for block in np.split(samples, [100, 4000, 4001]) for part in pushed.push(block)]
+    np.testing.assert_array_equal(np.concatenate([*parts, *pushed.end()]), run([samples], ODD))
