@@ -11,13 +11,16 @@ from jobs.config import Config
 def report(
     tables: options.Tables,
     out: Annotated[str, typer.Option(help="The HTML file to write, or an s3:// URL.", metavar="FILE", show_default=False)],
-    core_hour: Annotated[float | None, typer.Option(help="Price of an hour of one core: tells what the run cost.", min=0)] = None,
+    core_hour: Annotated[
+        float | None, typer.Option(help="Price of an hour of one core: tells what the run cost.", min=0)
+    ] = None,
     cores: Annotated[int | None, typer.Option(help="Cores that worked on the run, for --core-hour.", min=1)] = None,
     currency: Annotated[str, typer.Option(help="Of --core-hour.")] = "USD",
     rows: Annotated[int, typer.Option(help="The most labels that the page lists.", min=1)] = 100_000,
     segments: Annotated[int, typer.Option(help="The most segments that its timelines hold.", min=0)] = 1_000_000,
     spectrograms: Annotated[
-        int, typer.Option(help="Of how many of the labels shown first to read the recording for a picture; 0: none.", min=0, max=25)
+        int,
+        typer.Option(help="Of how many of the labels shown first to read the recording for a picture; 0: none.", min=0, max=25),
     ] = 25,
     config: Config = None,
 ) -> None:

@@ -74,11 +74,11 @@ def _similar(index: Any, moments: npt.NDArray[np.int8], tracks: Ints) -> Iterato
 
 def _likeliest(pairs: Ints, votes: Ints) -> npt.NDArray[np.bool_]:
     """Pairs that are among the MOST_CANDIDATES with most votes of either track."""
+    which = np.tile(np.arange(len(pairs)), 2)
+    order = np.lexsort((-votes[which], pairs.T.ravel()))
+    tracks = pairs.T.ravel()[order]
+    starts = np.flatnonzero(np.append(True, tracks[1:] != tracks[:-1]))
+    ranks = np.arange(len(tracks)) - np.repeat(starts, np.diff(np.append(starts, len(tracks))))
     kept = np.zeros(len(pairs), bool)
-    for side in (0, 1):
-        order = np.lexsort((-votes, pairs[:, side]))
-        sides = pairs[order, side]
-        starts = np.flatnonzero(np.append(True, sides[1:] != sides[:-1]))
-        ranks = np.arange(len(sides)) - np.repeat(starts, np.diff(np.append(starts, len(sides))))
-        kept[order[ranks < MOST_CANDIDATES]] = True
+    kept[which[order[ranks < MOST_CANDIDATES]]] = True
     return kept

@@ -1,7 +1,6 @@
 """What labels tracks in a worker process: bytes to rows, one track after the other."""
 
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,11 +16,9 @@ from genre_batch.evaluation.profile import Profile
 from genre_batch.limits import Limits
 from genre_batch.models import bundle as bundles
 from genre_batch.models import scorer
-from genre_batch.models.bundle import Bundle
-from genre_batch.models.calibrate import pool, probabilities
+from genre_batch.models.verdict import judge
 from genre_batch.signal.extract import TrackFeatures, extract
 from genre_batch.tables import retries, store
-from genre_batch.taxonomy import UNKNOWN
 from schemas import labels, rejects, segments
 
 MEMORY = 6 * 2**30
@@ -135,28 +132,3 @@ class Labeller:
 
     def _named(self, shares: list[float]) -> list[tuple[str, float]]:
         return list(zip(self.bundle.taxonomy.genres, shares, strict=True))
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a bundle says of one track; `genre` is `unknown` where `confidence` is below the bundle's threshold."""
-
-    genre: str
-    confidence: float
-    best_genre: str
-    runner_up: str | None
-    probabilities: list[float]
-
-
-def judge(bundle: Bundle, logits: np.ndarray) -> Verdict:
-    """logits: [shape=(n_segments, n_genres)] of one track."""
-    shares = probabilities(pool(logits, np.zeros(len(logits), np.int64)), bundle.calibration.temperature)[0]
-    order = np.argsort(-shares, kind="stable")
-    best, confidence = bundle.taxonomy.genres[order[0]], float(shares[order[0]])
-    return Verdict(
-        genre=best if confidence >= bundle.calibration.unknown_below else UNKNOWN,
-        confidence=confidence,
-        best_genre=best,
-        runner_up=bundle.taxonomy.genres[order[1]] if len(order) > 1 else None,
-        probabilities=shares.tolist(),
-    )

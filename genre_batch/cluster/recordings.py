@@ -10,12 +10,12 @@ import ray
 
 from genre_batch import progress
 from genre_batch.choices import Layout
-from genre_batch.cluster.labeller import judge
 from genre_batch.cluster.segments import Shards
 from genre_batch.errors import JobError, TrackError, UsageError
 from genre_batch.evaluation import stability
 from genre_batch.models import scorer
 from genre_batch.models.bundle import Bundle
+from genre_batch.models.verdict import judge
 from genre_batch.signal.alter import ALTERATIONS
 from genre_batch.signal.extract import extract
 from genre_batch.tables import library, storage, store

@@ -97,7 +97,7 @@ class Now:
             if self.running.hear(log_softmax(logits[0].astype(np.float64))):
                 # Another song: what a recurrent model knows of the one before is no help.
                 self.models.forget()
-        return self._answer(State.WARMING if self.heard < (WARM_S - LAG_S) * self.rate_hz else State.STABLE)
+        return self._answer(State.WARMING if self.heard < round((WARM_S - LAG_S) * self.rate_hz) else State.STABLE)
 
     def _seen(self) -> tuple[Spectrograms | None, Descriptions | None]:
         samples = self.window.filling(self.front_end.segment_samples)

@@ -6,6 +6,7 @@ what was before is a tick, what is now a bar. The page's styles turn ink and gri
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from xml.etree import ElementTree
 
 import altair as alt
 import vl_convert
@@ -18,11 +19,13 @@ INK, LINE = "#1d2733", "#d5dbe1"
 WIDTH, BAR = 230, 22
 """Pixels: with its labels a chart fills a phone of 390 pixels without being scaled, so that its text stays readable."""
 
+MOST_GENRES, OTHERS = 24, "all others"
 LIGHT = 0.46
 """From here on black is read better than white on cividis."""
 
 Row = dict[str, Any]
 
+ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
 _CONFIG: dict[str, Any] = {
     "aria": False,
     "background": None,
@@ -51,8 +54,13 @@ def drawn(chart: alt.TopLevelMixin, alt_text: str) -> Markup:
     spec = chart.to_dict() | {"config": _CONFIG}
     # No address is allowed, so that no chart fetches anything while it is drawn.
     svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
-    opened = Markup('<svg role="img" focusable="false" aria-label="{}" ').format(alt_text)
-    return opened + Markup(svg.removeprefix("<svg "))  # noqa: S704 Vega escapes the text of data
+    picture = ElementTree.fromstring(svg)  # noqa: S314 Vega wrote it
+    for part in picture.iter():
+        # A picture has one text; its parts are not things of their own.
+        for name in [name for name in part.attrib if name == "role" or name.startswith("aria-")]:
+            del part.attrib[name]
+    picture.attrib |= {"role": "img", "aria-label": shown(alt_text)}
+    return Markup(ElementTree.tostring(picture, encoding="unicode"))  # noqa: S704 it escapes what is text
 
 
 def _shares(counts: Mapping[str, int]) -> dict[str, float]:
@@ -60,9 +68,18 @@ def _shares(counts: Mapping[str, int]) -> dict[str, float]:
     return {name: n / whole for name, n in counts.items()} if whole else {}
 
 
+def _common(counts: Mapping[str, int], kept: set[str]) -> dict[str, int]:
+    rest = sum(n for name, n in counts.items() if name not in kept)
+    return {name: n for name, n in counts.items() if name in kept} | ({OTHERS: rest} if rest else {})
+
+
 def genres(now: Mapping[str, int], before: Mapping[str, int] | None, *, was: str) -> Markup:
     """Bars of the shares of genres, the commonest first, and ticks for what they were. now, before: tracks by genre."""
-    shares, earlier = _shares(now), _shares(before or {})
+    before = before or {}
+    kept = set(
+        sorted(now.keys() | before.keys(), key=lambda name: (-now.get(name, 0) - before.get(name, 0), name))[:MOST_GENRES]
+    )
+    shares, earlier = _shares(_common(now, kept)), _shares(_common(before, kept))
     names = sorted(shares.keys() | earlier.keys(), key=lambda name: (-shares.get(name, 0), name))
     rows = [{"genre": shown(name), "share": shares.get(name, 0.0), "before": earlier.get(name)} for name in names]
     y = alt.Y("genre:N", sort=None, title=None)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
@@ -63,14 +63,14 @@ class Told:
     bytes: int
 
 
-def write(tables: str, out: str, asked: Asked = Asked()) -> Told:  # noqa: B008 it is frozen
+def write(tables: str, out: str, asked: Asked = Asked()) -> Told:
     """One self-contained HTML file about the newest run. Raises UsageError where no run has published, StoreUnreachable."""
     html, told = make(tables, asked)
     storage.write_bytes(storage.normal(out), html.encode())
     return told
 
 
-def make(tables: str, asked: Asked = Asked()) -> tuple[str, Told]:  # noqa: B008 it is frozen
+def make(tables: str, asked: Asked = Asked()) -> tuple[str, Told]:
     """The page itself; see `write`."""
     with source.opened(tables) as opened:
         found = facts.gather(opened, tables)
@@ -107,13 +107,12 @@ def make(tables: str, asked: Asked = Asked()) -> tuple[str, Told]:  # noqa: B008
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run cost, in `currency`; a_million: of its tracks."""
+    """What a run cost, in the price's currency; a_million: of its tracks, None where it tried none."""
 
     price: Price
     cores: int
     whole: float
     a_million: float | None
-    currency: str = field(default="")
 
 
 def _cost(run: dict[str, Any], price: Price | None) -> Cost | None:
@@ -126,7 +125,7 @@ def _cost(run: dict[str, Any], price: Price | None) -> Cost | None:
         )
     whole = price.core_hour * cores * run["took_s"] / 3600
     tried = run["done"] + run["rejected"]
-    return Cost(price, cores, whole, whole / tried * 1e6 if tried else None, price.currency)
+    return Cost(price, cores, whole, whole / tried * 1e6 if tried else None)
 
 
 def _charts(found: Facts) -> dict[str, Markup]:

@@ -77,7 +77,9 @@ def timelines(source: Source, rows: list[Row], most: int) -> tuple[str, int]:
     """Base64 of gzip of the numbers above, and of how many of the rows. Where there are more than `most` segments, only tracks in the
     order of `listed` that fit. Genres by their place in the names that `labels` lists, 255 for one that is not there."""
     names = _names(rows)
-    source.connection.register("listed", pa.table({"track_id": pa.array([row["track_id"] for row in rows], pa.string()), "i": np.arange(len(rows))}))
+    source.connection.register(
+        "listed", pa.table({"track_id": pa.array([row["track_id"] for row in rows], pa.string()), "i": np.arange(len(rows))})
+    )
     source.connection.register("named", pa.table({"best_genre": pa.array(names, pa.string()), "g": np.arange(len(names))}))
     found = source.table(
         """

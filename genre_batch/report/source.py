@@ -53,7 +53,8 @@ def opened(url: str) -> Iterator[Source]:
         for contract in tables:
             _view(connection, contract, contract.NAME, list(files[contract.NAME]))
         newest = connection.execute(
-            "SELECT run_id, epoch_ms(started_at) FROM runs WHERE job = $job ORDER BY started_at DESC, run_id DESC LIMIT 1", {"job": JOB}
+            "SELECT run_id, epoch_ms(started_at) FROM runs WHERE job = $job ORDER BY started_at DESC, run_id DESC LIMIT 1",
+            {"job": JOB},
         ).fetchone()
         if newest is None:
             raise UsageError(f"{url} holds no run of {JOB}: there is nothing to report yet")

@@ -29,7 +29,8 @@ class Section:
 
 
 def render(markdown: str, figures: Mapping[str, Sequence[Figure]]) -> str:
-    """The page. markdown: `# title`, then sections `## title`; HTML in it is text. figures: by the title of their section, "" for what stands above the first; other titles become sections of their own, at the end."""
+    """The page. markdown: `# title`, then sections `## title`; HTML in it is text. figures: by the title of their section, "" for
+    what stands above the first; other titles become sections of their own, at the end."""
     head, *parts = re.split(r"^## ", markdown, flags=re.MULTILINE)
     title, _, begin = head.removeprefix("# ").partition("\n")
     texts = {name.strip(): body for name, _, body in (part.partition("\n") for part in parts)}

@@ -38,7 +38,7 @@ def print_of(seed: int, *, start: int = 0, digest: str | None = None) -> Fingerp
 def row(track_id: str, print_: Fingerprint | None = None, *, artist: str | None = None, **more: Any) -> Row:
     """`genre/name`; a track of 20 s that was heard, unless more says otherwise."""
     told = facts.stored(print_ or print_of(sum(track_id.encode()) + len(track_id)))
-    return facts.row(track_id, track_id.split("/")[0], artist, **{"duration_s": 20.0, "silent": 0.0} | told | more)
+    return facts.row(track_id, track_id.split("/")[0], artist) | {"duration_s": 20.0, "silent": 0.0} | told | more
 
 
 def refused(track_id: str, reason: str = "undecodable", detail: str = "no audio in it") -> Row:

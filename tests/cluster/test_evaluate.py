@@ -13,7 +13,6 @@ import pytest
 from genre_batch import splits
 from genre_batch.choices import Protocol, Redo
 from genre_batch.cluster import folds, segments
-from genre_batch.cluster.label import judge
 from genre_batch.cluster.recordings import measure
 from genre_batch.cluster.shards import build_shards
 from genre_batch.evaluation import metrics
@@ -21,6 +20,7 @@ from genre_batch.front_end import MEL
 from genre_batch.models import calibrate, export, scorer
 from genre_batch.models.bundle import Bundle, Served
 from genre_batch.models.recipe import Recipe
+from genre_batch.models.verdict import judge
 from genre_batch.signal.alter import ALTERATIONS
 from genre_batch.signal.extract import extract
 from genre_batch.taxonomy import Taxonomy

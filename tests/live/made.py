@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from genre_batch.embedded import library
+from genre_batch.embedded.song import Manner, render
 from genre_batch.models import bundle as bundles
 from genre_batch.models import export, join, networks, scorer
 from genre_batch.models.bundle import Bundle
@@ -25,9 +26,16 @@ def published() -> Bundle:
 
 
 @cache
+def encoded(genre: str, song_s: float = 16.0, ending: str = "wav") -> bytes:
+    """A song as a file of the embedded library."""
+    manner = Manner.of(np.random.default_rng(1))
+    return library.encode(render(genre, manner, np.random.default_rng(2), song_s), ending)
+
+
+@cache
 def song(genre: str, song_s: float = 16.0, rate_hz: int = RATE_HZ) -> np.ndarray:
     """[shape=(n,), float32, mono]"""
-    samples = sound.read(library.songs(genre, song_s)[0].data).at(rate_hz).mono
+    samples = sound.read(encoded(genre, song_s)).at(rate_hz).mono
     samples.setflags(write=False)
     return samples
 

@@ -13,7 +13,7 @@ from genre_batch.models.verdict import Verdict
 from genre_batch.signal import decode, encode
 from genre_batch.signal.sound import Sound
 from schemas.rejects import Reason
-from tests.live.made import RATE_HZ, as_labelled, published, small, song, wav
+from tests.live.made import RATE_HZ, as_labelled, encoded, published, small, song, wav
 
 
 def heard(samples: np.ndarray, size: int, rate_hz: int = RATE_HZ, **more) -> tuple[list[Answer], Ended]:
@@ -27,9 +27,11 @@ def heard(samples: np.ndarray, size: int, rate_hz: int = RATE_HZ, **more) -> tup
     [
         pytest.param(wav(song("metal")), id="wav"),
         pytest.param(wav(song("jazz", 16.0, 44_100), 44_100), id="44.1 kHz"),
-        pytest.param(encode.libsndfile(np.column_stack([song("pop", 16.0, 48_000)] * 2), 48_000, "FLAC", "PCM_16"), id="stereo"),
+        pytest.param(
+            encode.libsndfile(np.column_stack([song("pop", 16.0, 48_000)] * 2), 48_000, "FLAC", "PCM_16"), id="stereo"
+        ),
         pytest.param(wav(song("disco")[: 4 * RATE_HZ]), id="short"),
-        *[pytest.param(each.data, id=each.name) for each in library.songs("rock", 12.0)[:8]],
+        *[pytest.param(encoded("rock", 12.0, ending), id=ending) for ending in library.ENDINGS],
     ],
 )
 def test_the_verdict_of_a_file_is_label_catalogs(data: bytes):

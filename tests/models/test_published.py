@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genre_batch.cluster.label import judge
 from genre_batch.embedded import library
 from genre_batch.models import bundle as bundles
 from genre_batch.models import export, scorer
 from genre_batch.models.bundle import Bundle
+from genre_batch.models.verdict import judge
 from genre_batch.signal.extract import extract
 from tests.conftest import SHARED
 

@@ -37,7 +37,9 @@ def fill(url: str) -> str:
         label("e", uri="s3://bucket/e", duration_s=3600.0, run_id="one"),
         label("f", run_id="one"),
     ]
-    commit(url, "one", segments, *(segment("a", n, best_genre=g) for n, g in enumerate(("rock", "rock", "jazz"))), segment("d", 4))
+    commit(
+        url, "one", segments, *(segment("a", n, best_genre=g) for n, g in enumerate(("rock", "rock", "jazz"))), segment("d", 4)
+    )
     commit(url, "one", labels, *first, *named)
     commit(
         url,

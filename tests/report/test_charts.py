@@ -45,19 +45,32 @@ def test_what_was_before_is_a_tick_and_told():
     assert "metal" in texts(picture)
 
 
+def test_of_many_genres_the_rare_ones_are_one_bar():
+    counts = {f"genre {n:02}": 100 - n for n in range(30)}
+    picture = charts.genres(counts, {"genre 29": 5}, was="the run before")
+    assert len(bars(picture, charts.BLUE)) == 25
+    rest = sum(100 - n for n in range(24, 30)) / sum(counts.values())
+    assert f"all others {rest:.0%}" in alt(picture)
+    assert "genre 23" in texts(picture)
+    assert "genre 24" not in texts(picture)
+
+
 def test_a_name_is_text():
     picture = charts.genres({HOSTILE: 1, "tur\u202ened": 1}, None, was="")
     assert "<script" not in picture
     assert HOSTILE in alt(picture)
     assert any(name.startswith("<script>") for name in texts(picture))
     assert "tur⟨U+202E⟩ned" in texts(picture)
+    assert "\u202e" not in picture
 
 
 def test_confidence_is_told_in_words():
     given, withheld = [0] * 20, [0] * 20
     given[19], given[10], withheld[4] = 5, 3, 2
     told = alt(charts.confidence(given, withheld))
-    assert told == "Histogram of confidence over 10 tracks: 20% are unknown, 50% have a genre with a confidence of at least 80 %."
+    assert (
+        told == "Histogram of confidence over 10 tracks: 20% are unknown, 50% have a genre with a confidence of at least 80 %."
+    )
     assert alt(charts.confidence([0] * 20, [0] * 20)) == "Histogram of confidence without any track."
 
 
@@ -93,7 +106,11 @@ def test_a_heat_map_holds_its_values_in_its_order():
 
 
 def test_nothing_is_fetched():
-    assert set(re.findall(r"https?://[^\"' ]+", charts.runs([{"when": "a", "labelled": 1, "rejected": 1}]))) == {
-        "http://www.w3.org/2000/svg",
-        "http://www.w3.org/1999/xlink",
-    }
+    picture = charts.runs([{"when": "a", "labelled": 1, "rejected": 1}])
+    assert set(re.findall(r"https?://[^\"' ]+", picture)) == {"http://www.w3.org/2000/svg"}
+    assert "href" not in picture
+
+
+def test_a_picture_has_one_text():
+    picture = ElementTree.fromstring(charts.genres({"rock": 1}, None, was=""))
+    assert [each.tag for each in picture.iter() if "role" in each.attrib] == [f"{SVG}svg"]

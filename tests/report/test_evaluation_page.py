@@ -25,12 +25,16 @@ HISTORY = [
 ]
 
 
-@pytest.fixture(scope="module")
-def figures() -> dict[str, Any]:
+def judged() -> dict[str, Any]:
     shares = np.repeat((1 - CONFIDENCE)[:, None] / 2, 3, axis=1)
     shares[np.arange(10), HEARD] = CONFIDENCE
     found = metrics.evaluate(np.log(shares), np.arange(10), TRUE, THREE, Calibration(1.0, 0.6))
     return found | {"includes_training_tracks": False, "tracks_left_out": 0}
+
+
+@pytest.fixture(scope="module")
+def figures() -> dict[str, Any]:
+    return judged()
 
 
 def page(figures: dict[str, Any], **more: Any) -> str:
@@ -116,8 +120,15 @@ def test_a_heat_map_a_protocol_on_one_scale():
     assert "under random (LEAKY), profile sound: from 80% (knn, map pca) to 90% (ridge, map pca)" in text
     assert text.index("In one paragraph") < text.index("Heat map") < text.index("<h2>random (LEAKY), profile sound</h2>")
     fills = [
-        [each.get("fill") for each in ElementTree.fromstring(picture).iter(f"{SVG}path") if (each.get("fill") or "").startswith("rgb")]
-        for picture in (grid.heat_map(rows[:2], Protocol.RANDOM, "sound"), grid.heat_map([rows[2], rows[5]], Protocol.TRACK, "sound"))
+        [
+            each.get("fill")
+            for each in ElementTree.fromstring(picture).iter(f"{SVG}path")
+            if (each.get("fill") or "").startswith("rgb")
+        ]
+        for picture in (
+            grid.heat_map(rows[:2], Protocol.RANDOM, "sound"),
+            grid.heat_map([rows[2], rows[5]], Protocol.TRACK, "sound"),
+        )
     ]
     # 0.9 and 0.8; 0.7 and 0.4: one scale for all.
     assert len({*fills[0], *fills[1]}) == 4

@@ -48,7 +48,13 @@ def test_by_best_guess(found: Facts):
 def test_drift_is_told_with_what_chance_makes(found: Facts):
     by_hand = drift.shift([30, 10], [10, 30])
     genres, confidence = found.shifts
-    assert genres == {"quantity": "genres", "psi": 1.0, "by_chance": by_hand.by_chance, "level": by_hand.level.value, "bundle": 0.5}
+    assert genres == {
+        "quantity": "genres",
+        "psi": 1.0,
+        "by_chance": by_hand.by_chance,
+        "level": by_hand.level.value,
+        "bundle": 0.5,
+    }
     assert (genres["level"], confidence["level"], confidence["bundle"]) == ("alarm", "stable", None)
 
 
@@ -63,7 +69,10 @@ def test_rejects_by_reason_with_examples(found: Facts):
 def test_changes(found: Facts):
     assert (found.relabelled, found.n_changed) == (3, 2)
     assert found.flows == [{"was": "jazz", "now": "unknown", "tracks": 1}, {"was": "rock", "now": "jazz", "tracks": 1}]
-    assert [(row["track_id"], row["was"], row["now"]) for row in found.changed] == [("a", "rock", "jazz"), ("b", "jazz", "unknown")]
+    assert [(row["track_id"], row["was"], row["now"]) for row in found.changed] == [
+        ("a", "rock", "jazz"),
+        ("b", "jazz", "unknown"),
+    ]
 
 
 def test_examples_are_few_and_the_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -10,7 +10,9 @@ import soundfile
 
 from genre_batch.errors import UsageError
 from genre_batch.report import night
+from genre_batch.tables import storage
 from schemas import labels, runs
+from tests.conftest import S3
 from tests.report.nights import HOSTILE, commit, fill
 from tests.rows import label, run
 
@@ -104,7 +106,9 @@ def test_a_price_without_cores_is_refused(tables: str):
         night.make(tables, night.Asked(pictures=0, price=night.Price(core_hour=1.0)))
 
 
-@pytest.mark.parametrize(("state", "said"), [("stopped", "The run is stopped."), ("failed", "ended with an error"), ("running", "still at work")])
+@pytest.mark.parametrize(
+    ("state", "said"), [("stopped", "The run is stopped."), ("failed", "ended with an error"), ("running", "still at work")]
+)
 def test_a_run_that_did_not_finish(tmp_path: Path, state: str, said: str):
     url = str(tmp_path)
     commit(url, "one", labels, label())
@@ -141,6 +145,13 @@ def test_recordings_that_can_be_read_have_a_picture(tmp_path: Path):
 
 def test_the_same_tables_give_the_same_page(tables: str):
     assert night.make(tables, PLAIN) == night.make(tables, PLAIN)
+
+
+def test_tables_and_page_in_a_store(s3: S3):
+    told = night.write(fill(s3.url("nights")), s3.url("pages", "report.html"), PLAIN)
+    page = storage.read_bytes(s3.url("pages", "report.html")).decode()
+    assert told.bytes == len(page.encode())
+    assert "2 tracks of 3 that were labelled again have another label now." in words(page)
 
 
 def test_it_is_written_whole(tables: str, tmp_path: Path):

@@ -89,5 +89,8 @@ def test_one_file_that_is_gone_is_enough(tmp_path: Path):
 def test_without_a_run_there_is_nothing_to_report(tmp_path: Path, job: str | None):
     if job:
         commit(str(tmp_path), "one", runs, run("one", job=job))
-    with pytest.raises(UsageError, match=r"holds no run of label-catalog: there is nothing to report yet"), source.opened(str(tmp_path)):
+    with (
+        pytest.raises(UsageError, match=r"holds no run of label-catalog: there is nothing to report yet"),
+        source.opened(str(tmp_path)),
+    ):
         pass

@@ -38,6 +38,8 @@ def test_html_and_schemes_in_markdown_are_text():
 
 def test_a_table_is_a_region_with_a_name_and_no_empty_head():
     made = told.html("| | n |\n| --- | --- |\n| a | 1 |\n", 'a "name"')
-    assert made.startswith('<div class="card scrolls figures" tabindex="0" role="region" aria-label="Table: a &#34;name&#34;"><table>')
+    assert made.startswith(
+        '<div class="card scrolls figures" tabindex="0" role="region" aria-label="Table: a &#34;name&#34;"><table>'
+    )
     assert "<th></th>" not in made
     assert made.rstrip().endswith("</table></div>")

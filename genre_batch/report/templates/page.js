@@ -1,8 +1,8 @@
 "use strict";
 // The list of labels: decoded once, searched and sorted in memory; the table holds one page of it at a time.
 (async () => {
-  const PAGE = 25;
   const at = (id) => document.getElementById(id);
+  const PAGE = +at("list").dataset.page;
   const status = at("found");
 
   async function unpacked(id) {
@@ -88,9 +88,9 @@
     pick.addEventListener("click", () => toggle(i));
     const second = data.second[i] < 0 ? null : genres[data.second[i]];
     const genre = element("td", {}, genres[data.genre[i]]);
-    if (data.genre[i] !== data.best[i]) genre.append(element("span", { className: "small" }, `${genres[data.best[i]]}?`));
-    if (data.was[i] !== undefined) genre.append(element("span", { className: "tag" }, `was ${genres[data.was[i]]}`));
-    genre.append(element("span", { className: "small narrow" }, `then ${second ?? "none"}`));
+    if (data.genre[i] !== data.best[i]) genre.append(" ", element("span", { className: "small" }, `${genres[data.best[i]]}?`));
+    if (data.was[i] !== undefined) genre.append(" ", element("span", { className: "tag" }, `was ${genres[data.was[i]]}`));
+    genre.append(" ", element("span", { className: "small narrow" }, `then ${second ?? "none"}`));
     return [
       element("th", { scope: "row" }, picture ? element("img", { src: picture, width: 160, height: 32, alt: "" }) : null, pick),
       genre,
