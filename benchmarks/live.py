@@ -163,7 +163,7 @@ def _row(streams: Sequence[list[Excerpt]], bundle: Bundle, noise_db: float | Non
 
 
 def _passage_row(streams: Sequence[list[Excerpt]], bundle: Bundle, passage_s: int) -> dict[str, Any]:
-    """The second excerpt's beginning inside the first: in how many streams the label never left the first's."""
+    """The second excerpt's beginning inside the first: in how many streams the label never changed from before it to the end."""
     kept = tried = 0
     for first, other, _ in streams:
         half, n = len(first.samples) // 2, passage_s * RATE_HZ

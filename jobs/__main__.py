@@ -22,6 +22,7 @@ from jobs.inventory import inventory
 from jobs.label_catalog import label_catalog
 from jobs.maintain import maintain
 from jobs.query import query
+from jobs.report import report
 from jobs.train_network import train_network
 from jobs.tune_baselines import tune_baselines
 from jobs.tune_network import tune_network
@@ -49,6 +50,7 @@ for job in (
     evaluate,
     label_catalog,
     maintain,
+    report,
     query,
 ):
     app.command(name=job.__name__.replace("_", "-"), cls=JobCommand)(job)

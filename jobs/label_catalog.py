@@ -29,6 +29,10 @@ def label_catalog(
         float | None, typer.Option(help="Begin no track after so long; the next run goes on (exit 75).", min=0)
     ] = None,
     max_reject_fraction: options.MaxRejects = options.DEFAULT_MAX_REJECTS,
+    report: Annotated[
+        str | None,
+        typer.Option(help="Write a page about the run here, as the job report does.", metavar="FILE", show_default=False),
+    ] = None,
     fail_on_drift: Annotated[
         bool, typer.Option("--fail-on-drift", help="End with 7 if the run drifted; all is published.")
     ] = False,
@@ -62,6 +66,11 @@ def label_catalog(
     print(accounts("label-catalog", "labelled", night.summary, tables))
     if night.drift:
         print(night.drift.told)
+    if report:
+        from genre_batch.report import night as page
+
+        page.write(tables, report)
+        print(f"report in {report}")
     if night.summary.remaining:
         raise StoppedEarly(f"{night.summary.remaining} tracks remain: --max-minutes is over; run again to go on")
     if fail_on_drift and night.drift and night.drift.is_alarm:

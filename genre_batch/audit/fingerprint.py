@@ -31,8 +31,8 @@ ALIKE = 0.97
 """Moments of one track that repeat an earlier one are left out: a loop tells nothing new."""
 DB_A_LEVEL = 0.5
 """Levels are stored as int8: ±63.5 dB."""
-SIGN_S = 0.16
-"""Between the two moments that signs compare."""
+SIGN_S, SMOOTH_S = 0.186, 0.116
+"""Between the two moments that signs compare, and over how much time each is the mean: with less, a shift by half a column would tell."""
 N_BANDS = 32
 assert COARSE.n == N_BANDS
 
@@ -82,9 +82,10 @@ def moments(levels: Floats, heard: npt.NDArray[np.bool_], step_s: float) -> Int8
 
 
 def signs(line: Timeline) -> Int8:
-    """Whether a band grew louder against the one below it within SIGN_S: 1, or softer: -1; 0 where neither, or where nothing is heard."""
-    apart = max(1, round(SIGN_S / line.step_s))
-    steps = np.diff(line.levels, axis=0)
+    """[shape=(n_bands - 1, n), int8]: whether a band grew louder against the one below it within SIGN_S, 1, or softer, -1; 0 where neither,
+    or where nothing is heard."""
+    apart, over = (max(1, round(seconds / line.step_s)) for seconds in (SIGN_S, SMOOTH_S))
+    steps = ndimage.correlate1d(np.diff(line.levels, axis=0), np.full(over, 1 / over, np.float32), axis=1)
     change = steps[:, apart:] - steps[:, :-apart]
     return np.sign(np.nan_to_num(change)).astype(np.int8)
 

@@ -17,6 +17,7 @@ from genre_batch.evaluation import metrics, plots, written
 from genre_batch.models import bundle as bundles
 from genre_batch.models.bundle import Bundle
 from genre_batch.models.calibrate import pool
+from genre_batch.report import evaluation as report
 from genre_batch.tables import storage
 from genre_batch.taxonomy import Taxonomy
 
@@ -91,7 +92,13 @@ def publish(
     if history:
         pictures["learning_curves.png"] = plots.learning_curves(history, f"{title}: how it was trained")
     page = written.markdown(figures, taxonomy, title=title, pictures=list(pictures), remarks=remarks)
-    files = {"evaluation.json": json.dumps(figures, indent=2).encode(), "evaluation.md": page.encode(), **pictures}
+    html = report.page(figures, taxonomy, title=title, remarks=remarks, history=history)
+    files = {
+        "evaluation.json": json.dumps(figures, indent=2).encode(),
+        "evaluation.md": page.encode(),
+        "evaluation.html": html.encode(),
+        **pictures,
+    }
     for name, data in files.items():
         storage.write_bytes(storage.join(storage.normal(out), name), data)
     return Evaluation(figures, list(files))

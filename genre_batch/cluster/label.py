@@ -134,4 +134,5 @@ def _parameters(asked: Request) -> dict[str, object]:
         "max_minutes": asked.max_minutes,
         "max_reject_fraction": asked.max_reject_fraction,
         "segments": asked.timeline,
+        "cores": session.cpus(),
     }

@@ -11,6 +11,7 @@ from genre_batch.cluster import session, trials
 from genre_batch.errors import UsageError
 from genre_batch.evaluation import baselines, best_baseline, grid
 from genre_batch.evaluation.baselines import Cell
+from genre_batch.report import grid as report
 from genre_batch.signal import statistics
 from genre_batch.tables import features, storage
 from genre_batch.tables.features import FeatureTable
@@ -61,7 +62,13 @@ def _tune(table: FeatureTable, cells: list[Cell], out: str, bundle_url: str, see
     rows = trials.try_all(table, cells, out, seed=seed)
     source = ("statistics of " if table.inputs == ("statistics",) else "") + table.source.rsplit("/", 1)[1]
     text = grid.as_markdown(rows, source, seed=seed, with_deck=with_deck)
-    for name, data in (("grid.csv", grid.as_csv(rows).encode()), ("grid.md", text.encode()), ("grid.png", grid.picture(rows))):
+    files = {
+        "grid.csv": grid.as_csv(rows).encode(),
+        "grid.md": text.encode(),
+        "grid.html": report.page(rows, source, seed=seed, with_deck=with_deck).encode(),
+        "grid.png": grid.picture(rows),
+    }
+    for name, data in files.items():
         storage.write_bytes(storage.join(out, name), data)
     best = best_baseline.choose(rows)
     if best is None:

@@ -14,8 +14,8 @@ PERSIST = 3
 
 @dataclass
 class Running:
-    """Looks come once a second. Forgetting and PERSIST together take a new song for new some seven seconds after its beginning, and keep a
-    solo of four seconds from changing the label."""
+    """Looks come once a second. Forgetting and PERSIST together take a new song for new some seven seconds after its beginning; less would
+    let each solo change the label, more would come too late for a song that is like the one before (docs/live.md)."""
 
     temperature: float
     held: int | None = None

@@ -11,7 +11,6 @@ from genre_batch.live.answer import Answer, Ended
 from genre_batch.live.listen import Block, listen
 from genre_batch.models.verdict import Verdict
 from genre_batch.signal import decode, encode
-from genre_batch.signal.sound import Sound
 from schemas.rejects import Reason
 from tests.live.made import RATE_HZ, as_labelled, encoded, published, small, song, wav
 

@@ -74,7 +74,7 @@ def test_bars_are_as_long_as_genres_are_likely():
     assert rock.startswith("rock")
     assert rock.rstrip().endswith("0.75")
     assert jazz.rstrip().endswith("0.25")
-    assert rock.count("━") == 30
+    assert (rock.count("━"), jazz.count("━")) == (22, 7)
 
 
 def test_bars_leave_the_verdict_on_the_terminal(capsys: pytest.CaptureFixture[str]):

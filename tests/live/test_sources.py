@@ -123,7 +123,7 @@ def test_encoded_audio_comes_before_three_seconds_of_it_are_there():
 def test_a_pipe_that_holds_no_audio():
     with (
         piped(b"This is a letter.\n" * 50) as pipe,
-        pytest.raises(UsageError, match="no audio that FFmpeg knows .*give --rate"),
+        pytest.raises(UsageError, match=r"no audio that FFmpeg knows .*give --rate"),
     ):
         list(sources.encoded(pipe))
 

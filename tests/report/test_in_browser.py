@@ -210,11 +210,11 @@ def test_a_track_without_segments_says_so(opened: Open, page: str):
 
 def test_a_hundred_thousand_labels_open_in_under_two_seconds(opened: Open, many: Many):
     assert many.path.stat().st_size < 3_000_000
-    took = []
-    for _ in range(3):
-        found = opened(many.path)
-        ready(found)
-        took.append(found.page.evaluate("performance.now()"))
+    took: list[int] = []
+    # Other work on the machine makes it slower, and nothing makes it faster.
+    while not took or (min(took) >= 2000 and len(took) < 5):
+        found = ready(opened(many.path))
+        took.append(int(found.page.locator("html").get_attribute("data-ready")))
     assert min(took) < 2000
 
 
