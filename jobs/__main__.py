@@ -12,6 +12,7 @@ import typer
 from genre_batch import progress
 from genre_batch.errors import ExitCode, job_error_behind
 from genre_batch.progress import LogFormat
+from jobs.audit import audit
 from jobs.build_shards import build_shards
 from jobs.config import PREFIX, JobCommand, check_environment, commands_of
 from jobs.demo import demo
@@ -20,6 +21,7 @@ from jobs.evaluate import evaluate
 from jobs.import_spectrograms import import_spectrograms
 from jobs.inventory import inventory
 from jobs.label_catalog import label_catalog
+from jobs.listen import listen
 from jobs.maintain import maintain
 from jobs.query import query
 from jobs.report import report
@@ -41,6 +43,7 @@ app = typer.Typer(
 for job in (
     demo,
     inventory,
+    audit,
     build_shards,
     import_spectrograms,
     train_network,
@@ -52,6 +55,7 @@ for job in (
     maintain,
     report,
     query,
+    listen,
 ):
     app.command(name=job.__name__.replace("_", "-"), cls=JobCommand)(job)
 

@@ -106,7 +106,7 @@ def test_a_worker_accounts_for_every_track(ray_session: None, archive: str, tmp_
     importer = worker(source, tmp_path / "out")
     tracks: list[dict[str, Any]] = Opened(source, FRONT_END).listing().tracks.to_pylist()
     written = importer(tracks)
-    assert (written.done, written.rejected, written.reasons) == (2, 1, {"no_genre": 1})
+    assert (written.done, written.rejected, written.profile.reasons) == (2, 1, {"no_genre": 1})
     assert written.checksum == store.checksum(NAMES)
     assert written.audio_s == pytest.approx(2 * 387 * 1708 / 22_050)
     assert {receipt.table: receipt.rows for receipt in written.receipts} == {shards.NAME: 6, rejects.NAME: 1}

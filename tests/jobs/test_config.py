@@ -189,8 +189,8 @@ def test_a_misspelt_flag_or_job(line: Line):
 
 def test_there_are_these_jobs():
     assert sorted(JOBS) == [
-        "build-shards", "demo", "ensemble", "evaluate", "import-spectrograms", "inventory", "label-catalog", "query",
-        "train-network", "tune-baselines", "tune-network",
+        "audit", "build-shards", "demo", "ensemble", "evaluate", "import-spectrograms", "inventory", "label-catalog", "listen", "maintain",
+        "query", "report", "train-network", "tune-baselines", "tune-network",
     ]  # fmt: skip
 
 
