@@ -13,8 +13,9 @@ from genre_batch.signal.decode import Samples
 if TYPE_CHECKING:
     from genre_batch.signal.denoise import Subtraction
 
-DENOISE = Denoise(noise="minimum-statistics")
-"""What `--denoise` does, with frames of `frames_for` and the noise tracked as Martin does."""
+DENOISE = Denoise(noise="minimum-statistics", minimum_s=6.0, over_subtraction=1.0, floor=0.3)
+"""What `--denoise` does, with frames of `frames_for` and the noise tracked as Martin does. Gentler than is usual for speech: music holds
+notes for seconds, and what subtraction leaves must look like what the models know (docs/live.md)."""
 FRAME_S = 0.046
 
 
