@@ -2,10 +2,10 @@
 
     python -m benchmarks.live --recordings gtzan/genres_original
 
-joins excerpts of different genres to streams and counts the seconds from the beginning of an excerpt to its genre. White noise is added so
-many dB below each stream, and the stream is denoised as `listen --denoise` does, and by the parameters that front ends have, which are those
-for speech. Recordings that the bundle was not trained on are taken first. GTZAN is what the published bundle was trained on: then genres are
-recognised better than those of other music, and what the figures tell is time.
+joins excerpts of different genres to streams and counts the seconds from the beginning of an excerpt to its genre. White noise is added
+so many dB below each stream, and the stream is denoised as `listen --denoise` does, and by the parameters that front ends have, which
+are those for speech. Recordings that the bundle was not trained on are taken first. GTZAN is what the published bundle was trained on:
+then genres are recognised better than those of other music, and what the figures tell is time.
 """
 
 import sys

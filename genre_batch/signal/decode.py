@@ -136,7 +136,7 @@ def mono(stream: Stream) -> Iterator[Samples]:
                 mixed += block[:, channel]
             mixed /= np.float32(block.shape[1])
         # Both are NaN if one sample is, and no comparison with a NaN is true.
-        if not (-LOUDEST <= mixed.min(initial=0) and mixed.max(initial=0) <= LOUDEST):
+        if not (mixed.min(initial=0) >= -LOUDEST and mixed.max(initial=0) <= LOUDEST):
             raise NotFinite("samples that are not finite numbers, or far too large for audio")
         yield mixed
     if not heard:

@@ -87,7 +87,9 @@ def test_a_library_is_heard_and_its_faults_are_told(ray_session: None, library: 
     assert ended.exit_code == 0, ended.output
     pairs, figures = told(tmp_path)
     assert ("exact", "pop/one again.wav", "pop/one.flac") in pairs
-    assert {("near", "pop/one again.wav", "rock/<b>one late.mp3"), ("near", "pop/one.flac", "rock/<b>one late.mp3")} <= set(pairs)
+    assert {("near", "pop/one again.wav", "rock/<b>one late.mp3"), ("near", "pop/one.flac", "rock/<b>one late.mp3")} <= set(
+        pairs
+    )
     assert not any("two" in name or "clipped" in name for pair in pairs for name in pair)
     faults = {check: [row["track"] for row in found] for check, found in figures["faults"].items() if found}
     assert faults["clipped"] == ["rock/clipped.flac"]
@@ -169,7 +171,16 @@ def test_shards_are_audited_and_hear_of_it(ray_session: None, shards: str, tmp_p
     assert pairs == [("exact", "disco/0", "metal/0")]
     assert (figures["tracks"], figures["seconds"], figures["version"]) == (16, 45.0, job.segments.open_shards(shards).version)
     assert figures["findings"] | {"balance": 0} == {
-        **{"duplicates": 1, "labels": 1, "leakage": 1, "unreadable": 1, "clipped": None, "silent": 0, "truncated": 0, "short": 15},
+        **{
+            "duplicates": 1,
+            "labels": 1,
+            "leakage": 1,
+            "unreadable": 1,
+            "clipped": None,
+            "silent": 0,
+            "truncated": 0,
+            "short": 15,
+        },
         "balance": 0,
     }
     assert figures["nearest_neighbour"]["tracks"] == 15

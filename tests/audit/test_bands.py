@@ -58,7 +58,9 @@ def test_the_quietest_30_db_of_80_are_one_level():
 
 
 def test_fine_bands_are_rows_while_there_are_few():
-    assert bands._weights(MEL, FINE).shape[0] == np.sum((bands.row_centres_hz(MEL) >= 4000) & (bands.row_centres_hz(MEL) < 11_000))
+    assert bands._weights(MEL, FINE).shape[0] == np.sum(
+        (bands.row_centres_hz(MEL) >= 4000) & (bands.row_centres_hz(MEL) < 11_000)
+    )
     assert 64 <= bands._weights(LINEAR, FINE).shape[0] < 128
     np.testing.assert_allclose(bands._weights(LINEAR, FINE).sum(axis=1), 1, rtol=1e-5)
 

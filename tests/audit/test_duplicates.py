@@ -20,7 +20,9 @@ def test_equal_tracks_are_exact_pairs_whatever_their_genre():
 
 
 def test_a_copy_that_begins_later_is_a_near_pair_and_its_offset_is_told():
-    tracks = made.tracks([made.row("rock/a", made.print_of(0)), made.row("rock/b", made.print_of(0, start=60)), made.row("rock/c")])
+    tracks = made.tracks(
+        [made.row("rock/a", made.print_of(0)), made.row("rock/b", made.print_of(0, start=60)), made.row("rock/c")]
+    )
     (pair,) = duplicates.find(tracks)
     assert (pair.kind, pair.first, pair.second) == (Kind.NEAR, 0, 1)
     assert (pair.similarity, pair.offset_s) == (pytest.approx(1), pytest.approx(60 * made.STEP_S))

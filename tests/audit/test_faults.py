@@ -29,7 +29,10 @@ def test_each_fault_is_told_with_its_figure():
     assert found(*WHOLE, *rows) == {
         "clipped": [("rock/clipped", "2.00% of its samples")],
         "silent": [("rock/silent", "75% of its time")],
-        "truncated": [("rock/broken", "10.0 s, where most last 20.0 s"), ("rock/cut", "20.0 s of the 60.0 s that its header promises")],
+        "truncated": [
+            ("rock/broken", "10.0 s, where most last 20.0 s"),
+            ("rock/cut", "20.0 s of the 60.0 s that its header promises"),
+        ],
     }
 
 
@@ -44,7 +47,11 @@ def test_short_tracks():
 
 
 def test_refused_tracks_are_unreadable_silent_or_short():
-    rows = [made.refused("pop/a"), made.refused("pop/b", "silent", "nothing"), made.refused("pop/c", "too_short", "0.50 s long")]
+    rows = [
+        made.refused("pop/a"),
+        made.refused("pop/b", "silent", "nothing"),
+        made.refused("pop/c", "too_short", "0.50 s long"),
+    ]
     assert found(*rows) == {
         "unreadable": [("pop/a", "no audio in it")],
         "silent": [("pop/b", "nothing")],

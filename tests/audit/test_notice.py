@@ -10,7 +10,11 @@ from genre_batch.audit.checks import Check
 
 
 def figures(**found: int | None) -> dict[str, Any]:
-    return {"findings": dict.fromkeys([check.value for check in Check], 0) | found, "version": 3, "made_at": "2026-03-01T12:00:00"}
+    return {
+        "findings": dict.fromkeys([check.value for check in Check], 0) | found,
+        "version": 3,
+        "made_at": "2026-03-01T12:00:00",
+    }
 
 
 def test_who_builds_on_shards_hears_what_their_audit_found(tmp_path: Path):

@@ -7,7 +7,7 @@ import pytest
 from genre_batch.audit import outcome, page
 from tests.audit import made
 
-HOSTILE = "rock/<script>alert(1)</script> & \"x\" '"
+HOSTILE = 'rock/<script>alert(1)</script> & "x" \''
 
 
 class Read(HTMLParser):
@@ -57,7 +57,10 @@ def test_it_asks_nothing_of_any_network():
 def test_it_says_what_was_found():
     _, read = drawn(ROWS)
     text = " ".join(read.text.split())
-    assert "Found: 1 pair of duplicates, 1 of them under two labels, 1 leak from one side of a split to the other, 1 silent track." in text
+    assert (
+        "Found: 1 pair of duplicates, 1 of them under two labels, 1 leak from one side of a split to the other, 1 silent track."
+        in text
+    )
     assert "90% of its time" in text
     assert "not told by shards" in text
     assert read.tags.count("caption") == read.tags.count("table")
