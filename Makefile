@@ -22,7 +22,7 @@ lint: $(READY) ## Check style, types and who imports whom
 	$(BIN)/lint-imports
 
 constraints: $(READY) ## Resolve all versions anew into constraints.txt
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-header --no-annotate --upgrade -o constraints.txt
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra microphone --universal --python-version 3.11 --no-header --no-annotate --upgrade -o constraints.txt
 
 clean: ## Remove the virtual environment and the demo
 	rm -rf .venv demo

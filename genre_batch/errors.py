@@ -75,6 +75,7 @@ class ExitCode(IntEnum):
     CONTRACT = 5
     HELD = 6
     DRIFTED = 7
+    AUDIT_FAILED = 8
     STOPPED_EARLY = 75
 
 

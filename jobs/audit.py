@@ -5,10 +5,8 @@ from typing import Annotated
 import typer
 
 from genre_batch.audit.checks import FROM_RECORDINGS, Check
+from genre_batch.errors import ExitCode
 from jobs.config import Config
-
-FAILED = 8
-"""What the process ends with if a check of --fail-on found something; everything was written."""
 
 
 def audit(
@@ -27,7 +25,11 @@ def audit(
         ),
     ] = None,
     fail_on: Annotated[
-        str, typer.Option(help=f"End with exit code {FAILED} if any of these is found: {', '.join(Check)}.", metavar="CHECK,…")
+        str,
+        typer.Option(
+            help=f"End with exit code {ExitCode.AUDIT_FAILED:d} if any of these is found: {', '.join(Check)}.",
+            metavar="CHECK,…",
+        ),
     ] = "",
     config: Config = None,
 ) -> None:
@@ -55,8 +57,8 @@ def audit(
             f"when artists are kept apart; the difference is what leaks."
         )
     if failed := {check.value: n for check in asked if (n := figures["findings"][check])}:
-        progress.fail(f"found what --fail-on names: {notice.told(failed)}; see {out}", exit_code=FAILED)
-        raise typer.Exit(FAILED)
+        progress.fail(f"found what --fail-on names: {notice.told(failed)}; see {out}", exit_code=int(ExitCode.AUDIT_FAILED))
+        raise typer.Exit(ExitCode.AUDIT_FAILED)
 
 
 def _asked(fail_on: str) -> list[Check]:

@@ -8,6 +8,8 @@ from typing import Any
 import pyarrow as pa
 import ray
 
+from genre_batch import progress
+from genre_batch.audit import notice
 from genre_batch.choices import Layout, Redo
 from genre_batch.cluster import guard, heap, session
 from genre_batch.cluster.accounts import Stamp, Written, account, read_track
@@ -40,6 +42,8 @@ def build_shards(
         if artists:
             listed = library.with_artists(listed, artists)
         stamp_table(url, front_end)
+        if found := notice.findings(url):
+            progress.warn(found)
         writer = Writer(url, run_id)
         todo = plan.for_shards(listed, url, front_end=front_end.digest, redo=redo, folder=folder)
         stamp = Stamp("build-shards", url, run_id, front_end.digest)

@@ -18,6 +18,7 @@ from ray.train.torch import TorchTrainer
 
 import genre_batch
 from genre_batch import progress, splits
+from genre_batch.audit import notice
 from genre_batch.choices import Protocol
 from genre_batch.cluster import folds, segments, session, tally, train_loop
 from genre_batch.cluster.segments import Shards
@@ -84,6 +85,8 @@ def train_network(*, shards_url: str, bundle_url: str, checkpoints: str, options
         raise UsageError(
             "--folds needs at least two parts, and fault-filtered lists have one: leave out one of --folds and --split"
         )
+    if found := notice.findings(shards_url):
+        progress.warn(found)
     with session.session():
         shards = segments.open_shards(shards_url)
         front_end = folds.front_end_of(shards, options.network)
