@@ -39,7 +39,7 @@ def listen(
 ) -> None:
     """Label a stream as it plays: a first answer after three seconds, then one each second, and the whole's label at its end.
 
-    Example: arecord -q -f S16_LE -r 44100 | genre-batch listen - --rate 44100
+    Example: genre-batch listen song.mp3 --fast
     """
     _check(file, device, fast, {"--rate": rate, "--channels": channels, "--format": format})
     from genre_batch.errors import UsageError
