@@ -127,9 +127,9 @@ def test_tracks_that_were_left_out_of_training(run: Run, place: Path, bundle: Bu
         f"6 tracks (24 left out: trained on, or by an artist trained on): track accuracy {figures['track_accuracy']:.3f}"
         in ended.out
     )
-    assert "evaluation.json, evaluation.md, confusion.png" in ended.out
+    assert "evaluation.json, evaluation.md, evaluation.html, confusion.png" in ended.out
     files = {file.name: file.read_bytes() for file in (place / "left out").iterdir()}
-    assert files.keys() == PICTURES | {"evaluation.json", "evaluation.md", "learning_curves.png"}
+    assert files.keys() == PICTURES | {"evaluation.json", "evaluation.md", "evaluation.html", "learning_curves.png"}
     assert all(data.startswith(b"\x89PNG") for name, data in files.items() if name.endswith(".png"))
     assert "![learning_curves](<learning_curves.png>)" in page
 
@@ -204,7 +204,12 @@ def test_folds_of_one_network_go_on(run: Run, place: Path, tmp_path: Path) -> No
     assert "one of 2 that were trained without a fold each" in page
     assert "## What another seed changes" in page
     assert f"2 seeds: track accuracy {figures['repeats']['track_accuracy']['mean']:.3f} ±" in ended.out
-    assert {file.name for file in (place / "folds").iterdir()} == PICTURES | {"evaluation.json", "evaluation.md", "folds"}
+    assert {file.name for file in (place / "folds").iterdir()} == PICTURES | {
+        "evaluation.json",
+        "evaluation.md",
+        "evaluation.html",
+        "folds",
+    }
 
     stored = {file: file.stat().st_mtime_ns for file in (place / "folds" / "folds").iterdir()}
     assert len(stored) == 4
