@@ -1,11 +1,12 @@
 """Running a bundle's models over the segments of a track: ONNX Runtime or scikit-learn on a CPU, torch on a GPU."""
 
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, RuntimeException
 
 from genre_batch.models.bundle import ONNX, Bundle, Served, ServedMember
 from genre_batch.models.join import Join
@@ -92,7 +93,17 @@ class OnnxScorer:
             given = {"spectrograms": spectrograms[i : i + size], "state": state}
             if descriptors is not None:
                 given["descriptors"] = descriptors[i : i + size].astype(np.float32)
-            found = self.session.run(None, {name: given[name] for name in self.inputs})
+            found = self._run({name: given[name] for name in self.inputs})
             logits.append(found[0])
             state = found[1] if carries else None
         return np.concatenate(logits), state
+
+    def _run(self, given: dict[str, Any]) -> list[npt.NDArray[np.float32]]:
+        """Raises MemoryError, which onnxruntime only tells in words."""
+        try:
+            found: list[npt.NDArray[np.float32]] = self.session.run(None, given)
+        except (Fail, RuntimeException) as error:
+            if "alloc" in str(error):
+                raise MemoryError(str(error)) from error
+            raise
+        return found

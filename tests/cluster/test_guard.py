@@ -175,6 +175,31 @@ def test_memory_is_limited_from_where_it_began():
     )
 
 
+STARVED = """
+import numpy as np
+from genre_batch.cluster import guard
+from genre_batch.errors import Crashed
+from genre_batch.models import bundle, scorer
+served = bundle.load("gtzan").served
+score, pictures = scorer.of_served(served), np.zeros((8, *served.front_end.spectrogram_shape), np.uint8)
+try:
+    with guard.at_most(60):
+        guard.limit_memory(500_000)
+        score(pictures, None)
+    print("limited by nothing")
+except Crashed as error:
+    print(error)
+guard.limit_memory(500_000_000)
+print(score(pictures, None).shape)
+"""
+
+
+@pytest.mark.skipif(guard._held_bytes() is None, reason="this system does not tell what a process holds")
+def test_memory_that_the_network_lacks_is_told_like_any_other():
+    ended = subprocess.run([sys.executable, "-c", STARVED], capture_output=True, text=True, timeout=120)
+    assert ended.stdout.splitlines() == ["it needs more memory than a worker may take", "(8, 10)"], ended.stderr
+
+
 def limited_call(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     said = []
     for work in batch["work"].tolist():
