@@ -20,6 +20,7 @@ from genre_batch.audit.fingerprint import fingerprint
 from genre_batch.choices import Layout
 from genre_batch.cluster import guard, segments, session
 from genre_batch.cluster.accounts import read_track
+from genre_batch.cluster.blocks import blocks
 from genre_batch.cluster.segments import Shards
 from genre_batch.errors import Crashed, JobError, StoreUnreachable, TrackError, UsageError
 from genre_batch.front_end import FrontEnd
@@ -115,7 +116,7 @@ def _of_shards(shards: Shards) -> Iterator[pa.Table]:
     )
     done = 0
     with progress.watching("audit", len(known), lambda: (done, "tracks")):
-        for part in found.iter_batches(batch_size=None, batch_format="pyarrow"):
+        for part in blocks(found):
             done += part.num_rows
             yield part
 

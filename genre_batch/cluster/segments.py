@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import ray.data
 
+from genre_batch.cluster.blocks import blocks
 from genre_batch.errors import UsageError
 from genre_batch.front_end import FrontEnd
 from genre_batch.models import scorer
@@ -173,7 +174,7 @@ def score(table: Shards, served: Served, track_ids: set[str]) -> pa.Table:
     scored = table.stream(sorted(track_ids), columns=columns, by_track=served.by_track).map_batches(
         partial(_score, served=served), batch_size=None, batch_format="pyarrow"
     )
-    parts = [part for part in scored.iter_batches(batch_size=None, batch_format="pyarrow") if part.num_rows]
+    parts = [part for part in blocks(scored) if part.num_rows]
     if not parts:
         raise UsageError(f"none of the chosen tracks is in the shards at {table.url}")
     return pa.concat_tables(parts).sort_by([("track_id", "ascending"), ("segment", "ascending")])

@@ -19,6 +19,7 @@ from ray.util.annotations import RayDeprecationWarning
 from genre_batch import progress
 from genre_batch.cluster import session, tally
 from genre_batch.cluster.accounts import Stamp, Written, account
+from genre_batch.cluster.blocks import blocks
 from genre_batch.cluster.metrics import Meter
 from genre_batch.errors import Crashed, JobError
 from genre_batch.evaluation.profile import Profile
@@ -113,8 +114,9 @@ class Spread:
                 max_retries=0,
                 **resources,
             )
-            for row in answers.iter_rows():
-                yield row["call"], _unpacked(row["answer"])
+            for block in blocks(answers):
+                for row in block.to_pylist():
+                    yield row["call"], _unpacked(row["answer"])
 
     def _crashed(self, tracks: list[dict[str, Any]]) -> Written:
         """The driver's own answer for tracks that no worker lived to answer for."""

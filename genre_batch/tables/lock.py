@@ -80,8 +80,8 @@ def _release(lock: Lock, keeper: threading.Thread) -> None:
 
 def _refresh(lock: Lock, stop: threading.Event) -> None:
     while not stop.wait(REFRESH_S):
-        # One lost refresh is no lost lock: the next may succeed before it is stale.
-        with suppress(StoreUnreachable):
+        # One lost refresh is no lost lock: the next may succeed before it is stale. In a hurry, for the end of the run waits for this one.
+        with suppress(StoreUnreachable), retries.in_a_hurry():
             try:
                 lock.still_mine()
             except TablesHeld:

@@ -6,8 +6,9 @@ a thousand workers do not come back to a tired store all at once.
 
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from enum import StrEnum
 from typing import TypeVar
 
@@ -22,6 +23,8 @@ REFUSED_S = 15.0
 LEAST_ATTEMPTS = 3
 """Also where one attempt takes longer than the budget, as of a file of gigabytes."""
 BRIEFLY_S = 5.0
+HURRY_S = 2.0
+"""The budget of what nobody waits for long."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 8.0
 
 Result = TypeVar("Result")
@@ -38,6 +41,8 @@ class Trouble(StrEnum):
     REFUSED = "refused"
 
 
+_patience_s = ContextVar("patience_s", default=TROUBLE_S)
+
 on_retry: Callable[[str], None] | None = None
 """Called with the value of the Trouble before each further attempt, in the thread that waits; for a metric. One a process."""
 
@@ -51,7 +56,7 @@ def retried(act: Callable[[], Result], trouble: Callable[[BaseException], Troubl
 
     def is_over(state: RetryCallState) -> bool:
         refused, now = trouble(_error(state)) is Trouble.REFUSED, time.monotonic()
-        budget_s = REFUSED_S if refused else TROUBLE_S
+        budget_s = min(REFUSED_S if refused else TROUBLE_S, _patience_s.get())
         ends = now + state.upcoming_sleep
         return ends - since.setdefault(refused, now) > budget_s and state.attempt_number >= LEAST_ATTEMPTS
 
@@ -74,14 +79,24 @@ def retried(act: Callable[[], Result], trouble: Callable[[BaseException], Troubl
     return again(act)
 
 
+@contextmanager
+def in_a_hurry() -> Iterator[None]:
+    """In this thread, operations have no more than HURRY_S."""
+    before = _patience_s.set(HURRY_S)
+    try:
+        yield
+    finally:
+        _patience_s.reset(before)
+
+
 def briefly(act: Callable[[], None]) -> None:
     """What is good to do but not worth waiting for, such as a farewell to a store that may be gone.
 
-    After BRIEFLY_S it is left to itself and ends with the process. Its JobErrors are nobody's concern.
+    It is done in a hurry. After BRIEFLY_S it is left to itself and ends with the process. Its JobErrors are nobody's concern.
     """
 
     def done() -> None:
-        with suppress(JobError):
+        with suppress(JobError), in_a_hurry():
             act()
 
     thread = threading.Thread(target=done, daemon=True)

@@ -2,7 +2,10 @@
 
 import os
 import signal
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -113,6 +116,43 @@ def test_what_a_worker_raises_is_raised_here(ray_session: None, tmp_path: Path) 
     with pytest.raises(StoreUnreachable) as raised:
         spread(3, tmp_path, "fails", Fails)
     assert str(raised.value) == "s3://gone cannot be reached"
+
+
+class Holds(Counts):
+    """The call with t001 waits for a file, but not for ever; that with t000, if it `fails`, does so at once."""
+
+    def __init__(self, folder: str, fails: bool, counted: Any) -> None:
+        super().__init__(counted)
+        self.go_on, self.fails = Path(folder) / "go on", fails
+
+    def __call__(self, tracks: list[dict[str, Any]]) -> Written:
+        (track,) = tracks
+        if self.fails and track["track_id"] == "t000":
+            raise StoreUnreachable("s3://gone cannot be reached")
+        until = time.monotonic() + 60
+        while track["track_id"] == "t001" and not self.go_on.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        return super().__call__(tracks)
+
+
+def test_an_answer_does_not_wait_for_the_next(ray_session: None, tmp_path: Path) -> None:
+    stamp = Stamp("test", str(tmp_path / "tables"), "holds", "front")
+    started = time.monotonic()
+    with closing(Spread(stamp, partial(Holds, str(tmp_path), False)).over(plan_of(2, tmp_path))) as answers:
+        assert ids([next(answers)]) == ["t000"]
+        assert time.monotonic() - started < 45
+        (tmp_path / "go on").touch()
+        assert ids(list(answers)) == ["t001"]
+
+
+def test_what_a_worker_raises_does_not_wait_for_the_others(ray_session: None, tmp_path: Path) -> None:
+    started = time.monotonic()
+    with pytest.raises(StoreUnreachable):
+        spread(2, tmp_path, "holds and fails", partial(Holds, str(tmp_path), True))
+    assert time.monotonic() - started < 45
+    left = [thread.name for thread in threading.enumerate() if thread.name == "iter_threaded"]
+    assert not left, "it would meet a Ray that was shut down, and the process would exit"
+    (tmp_path / "go on").touch()
 
 
 def test_a_defect_of_a_worker_is_no_lost_worker(ray_session: None, tmp_path: Path) -> None:

@@ -109,6 +109,33 @@ def test_who_counts_is_told_of_each_further_attempt(clock: Clock, monkeypatch: p
     assert len(told) == 3
 
 
+def test_in_a_hurry_there_is_little_time(clock: Clock):
+    with retries.in_a_hurry(), pytest.raises(Passing):
+        retried(Act(clock, Passing), trouble)
+    hurried = sum(clock.waits)
+    assert 0 < hurried <= retries.HURRY_S
+    with pytest.raises(Passing):
+        retried(Act(clock, Passing), trouble)
+    assert sum(clock.waits) - hurried > retries.HURRY_S, "it was for the block alone"
+
+
+def test_a_farewell_is_said_in_a_hurry_and_its_thread_ends(clock: Clock):
+    spent: list[float] = []
+
+    def farewell() -> None:
+        try:
+            retried(Act(clock, Passing), trouble)
+        except Passing as error:
+            spent.append(sum(clock.waits))
+            raise StoreUnreachable("gone") from error
+
+    before = threading.active_count()
+    retries.briefly(farewell)
+    assert spent
+    assert spent[0] <= retries.HURRY_S
+    assert threading.active_count() == before
+
+
 def test_what_is_not_worth_waiting_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "BRIEFLY_S", 0.2)
     done, go_on = threading.Event(), threading.Event()
