@@ -44,6 +44,7 @@ def listen(
     _check(file, device, fast, {"--rate": rate, "--channels": channels, "--format": format})
     from genre_batch.errors import UsageError
     from genre_batch.live import chain, microphone, sources, stop
+    from genre_batch.live.forward import Forward
     from genre_batch.live.listen import listen as hear
     from genre_batch.live.pipe import Pipe
     from genre_batch.models import bundle as bundles
@@ -55,13 +56,13 @@ def listen(
     try:
         with stop.on_signal() as asked, _show(loaded, json) as show:
             pace = stop.as_played(asked) if file not in (None, PIPE) and not fast else stop.as_fast_as_it_goes(asked)
-            use = partial(hear, bundle=loaded, show=show, denoise=by, wait=pace)
+            use = partial(hear, bundle=loaded, show=Forward(show), denoise=by, wait=pace)
             if device is not None:
-                ended = use(microphone.hear(device, asked))
+                ended = sources.live(microphone.hear(device, asked), use)
             elif file == PIPE:
                 pipe = Pipe(sys.stdin.fileno(), asked)
                 kind = sources.Raw(rate, channels or 1, format or Coding.S16LE) if rate is not None else None
-                ended = use(sources.raw(pipe, kind) if kind else sources.encoded(pipe))
+                ended = sources.live(sources.raw(pipe, kind) if kind else sources.encoded(pipe), use)
             else:
                 assert file is not None
                 ended = sources.recording(file, loaded.front_end.block_s, use)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile as sf
 
+from genre_batch.audit import mpeg
 from genre_batch.audit.bands import Picture
 from genre_batch.errors import TooShort
 from genre_batch.front_end import MEL
@@ -30,6 +31,8 @@ CLIPPED_RUN = 3
 FRAME_S = 0.1
 PROMISES = re.compile(r"(?:data|Data Size|SSND)\s*:\s*(\d+) \(should be (\d+)\)")
 """How libsndfile's log tells of a WAV, AU or AIFF file whose header speaks of more bytes than there are."""
+BARE = ("aac", "ac3", "amr", "eac3")
+"""Frames and nothing else, as FFmpeg names the formats: their duration is its guess, size by bit rate."""
 
 
 class Sound(NamedTuple):
@@ -78,14 +81,18 @@ def _hear(stream: decode.Stream, data: bytes, limits: Limits) -> Heard:
 
 
 def promised_seconds(data: bytes, decoded_s: float) -> float | None:
-    """What the header says; decoded_s: what was found. None where the format has no such field or nobody understands it."""
+    """What the header says; decoded_s: what was found. None where the format has no such field, the file leaves it out, or nobody
+    understands it."""
     with suppress(sf.LibsndfileError), sf.SoundFile(io.BytesIO(data)) as file:
         if found := PROMISES.search(file.extra_info):
             return decoded_s * int(found[1]) / max(1, int(found[2]))
     try:
         # A playlist names other files and hosts: FFmpeg may open nothing but these bytes.
         with av.open(io.BytesIO(data), "r", options={"protocol_whitelist": "none"}, metadata_errors="ignore") as container:
-            return container.duration / av.time_base if container.duration else None
+            if container.format.name == "mp3":
+                return mpeg.promised_seconds(data)
+            guessed = container.format.name in BARE
+            return container.duration / av.time_base if container.duration and not guessed else None
     except (av.FFmpegError, ValueError):
         return None
 

@@ -5,13 +5,14 @@ audio-based music similarity and genre classification", 2005; Sturm, "The GTZAN 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from genre_batch import splits
+from genre_batch import progress, splits
 from genre_batch.audit.duplicates import Pair
 from genre_batch.audit.facts import Tracks
 from genre_batch.choices import Protocol
@@ -23,22 +24,46 @@ MOST_TRACKS = 2000
 SEED = 0
 
 
-def read_split(url: str) -> dict[str, str]:
-    """Part by track id, of a CSV or Parquet file with columns track_id (or track) and part, or of a bundle. Raises UsageError."""
+@dataclass(frozen=True, slots=True)
+class Split:
+    """parts: by track id; url: where they were read."""
+
+    url: str
+    parts: dict[str, str]
+
+    def tracks_in(self, track_ids: Sequence[str]) -> int:
+        """How many of these tracks have a part."""
+        return sum(track_id in self.parts for track_id in track_ids)
+
+    def check(self, track_ids: Sequence[str]) -> None:
+        """Warn where only some of these tracks have a part. Raises UsageError where none has: such a split could tear nothing."""
+        known = self.tracks_in(track_ids)
+        if track_ids and not known:
+            its = f"ids such as {next(iter(self.parts))!r}" if self.parts else "no track with a part"
+            raise UsageError(
+                f"{self.url}: none of the {len(track_ids)} tracks is in this split: it has {its}, and the tracks have ids such as "
+                f"{track_ids[0]!r}"
+            )
+        if known < len(track_ids):
+            progress.warn(f"{known} of {len(track_ids)} tracks are in the split {self.url}: leakage is told of these alone")
+
+
+def read_split(url: str) -> Split:
+    """Of a CSV or Parquet file with columns track_id (or track) and part, or of a bundle. Raises UsageError, StoreUnreachable."""
     place = url if url.endswith((".csv", ".parquet")) else storage.join(url, "split.parquet")
     table = manifest.read_table(storage.normal(place))
     name = next((name for name in ("track_id", "track") if name in table.column_names), None)
     if name is None or "part" not in table.column_names:
         raise UsageError(f"{url}: no columns track_id and part: a split has both, one row a track")
-    return {t: p for t, p in zip(table[name].to_pylist(), table["part"].to_pylist(), strict=True) if p}
+    return Split(url, {t: p for t, p in zip(table[name].to_pylist(), table["part"].to_pylist(), strict=True) if p})
 
 
-def torn(tracks: Tracks, pairs: Sequence[Pair], split: dict[str, str] | None) -> dict[str, Any]:
+def torn(tracks: Tracks, pairs: Sequence[Pair], split: Split | None) -> dict[str, Any]:
     """`pairs`: numbers of pairs on two sides: of the given split, or of what a split by artist may become (no artist, or none known, in
     common). `artists`: those on two sides of the given split; None without one. `shared`: how many tracks are by an artist of several."""
     track_ids, artists = tracks.column("track_id"), tracks.column("artist")
     sides: Sequence[Any] = (
-        splits.groups_of(tracks.table, Protocol.ARTIST).tolist() if split is None else [split.get(t) for t in track_ids]
+        splits.groups_of(tracks.table, Protocol.ARTIST).tolist() if split is None else [split.parts.get(t) for t in track_ids]
     )
     both = [
         i

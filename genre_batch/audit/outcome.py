@@ -12,6 +12,7 @@ from genre_batch.audit import balance, duplicates, faults, leakage
 from genre_batch.audit.checks import Check, Kind
 from genre_batch.audit.duplicates import Pair
 from genre_batch.audit.facts import Tracks
+from genre_batch.audit.leakage import Split
 
 DUPLICATES = pa.schema(
     [
@@ -26,13 +27,9 @@ DUPLICATES = pa.schema(
 
 
 def judge(
-    tracks: Tracks, *, source: str, url: str, version: int | None, split_url: str | None
+    tracks: Tracks, *, source: str, url: str, version: int | None, split: Split | None
 ) -> tuple[dict[str, Any], pa.Table]:
-    """Figures and the table of duplicates. source: `shards` or `library`; version: of the shards; split_url: see leakage.read_split.
-
-    Raises UsageError for a split that cannot be read.
-    """
-    split = leakage.read_split(split_url) if split_url else None
+    """Figures and the table of duplicates. source: `shards` or `library`; version: of the shards."""
     pairs = duplicates.find(tracks)
     table = _table(tracks, pairs)
     rows = table.to_pylist()
@@ -67,7 +64,8 @@ def judge(
         },
         "labels": disagreeing,
         "leakage": {
-            "split": split_url,
+            "split": split.url if split else None,
+            "tracks_in_split": split.tracks_in(track_ids) if split else None,
             "pairs": [rows[i] for i in torn["pairs"]],
             "artists": torn["artists"],
             "tracks_by_artists_of_several": torn["shared"],

@@ -14,7 +14,7 @@ import ray
 from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError
 
 from genre_batch import progress
-from genre_batch.audit import facts, hearing, notice, outcome, page
+from genre_batch.audit import facts, hearing, leakage, notice, outcome, page
 from genre_batch.audit.facts import Row, Tracks
 from genre_batch.audit.fingerprint import fingerprint
 from genre_batch.choices import Layout
@@ -51,20 +51,26 @@ def audit(
         raise UsageError("an audit is of shards or of recordings: give one of --shards and --library")
     if artists and not library_url:
         raise UsageError("shards carry their artists: leave out --artists, or audit a --library")
+    parted = leakage.read_split(split) if split else None
     with tempfile.TemporaryDirectory(prefix="genre-batch-") as folder:
         with session.session():
             if shards_url:
                 shards = segments.open_shards(shards_url)
+                track_ids = shards.tracks["track_id"].to_pylist()
                 url, version, rows = shards.url, shards.version, _of_shards(shards)
             else:
                 assert library_url is not None
                 listed = library.read(library_url, Layout.GENRE_FOLDERS)
                 if artists:
                     listed = library.with_artists(listed, artists)
+                track_ids = listed.tracks["track_id"].to_pylist()
                 url, version, rows = listed.url, None, _of_library(listed.tracks)
+            if parted:
+                # Before anything is heard, which may take hours.
+                parted.check(track_ids)
             tracks = Tracks.of(_kept(rows, os.path.join(folder, "facts.arrow")))
         figures, duplicates = outcome.judge(
-            tracks, source="shards" if shards_url else "library", url=url, version=version, split_url=split
+            tracks, source="shards" if shards_url else "library", url=url, version=version, split=parted
         )
     place = storage.normal(out)
     written = {

@@ -21,7 +21,7 @@ from genre_batch.evaluation.profile import Profile
 from genre_batch.limits import Limits
 from genre_batch.models import bundle as bundles
 from genre_batch.models.bundle import Bundle
-from genre_batch.tables import library, lock, plan, storage, store
+from genre_batch.tables import delta, library, lock, plan, storage, store
 from genre_batch.tables.store import Writer
 from schemas import labels, runs, segments
 
@@ -90,7 +90,9 @@ def label_catalog(asked: Request) -> Night:
             deleted=todo.deleted,
         )
         stamp = Stamp("label-catalog", tables, run_id, front_end, bundle.bundle_id)
-        contracts: list[ModuleType] = [labels, segments] if asked.timeline else [labels]
+        # Without --segments too, what is labelled anew loses the timeline of its older label.
+        timelines = asked.timeline or delta.open_table(tables, segments.NAME) is not None
+        contracts: list[ModuleType] = [labels, segments] if timelines else [labels]
         run = Run(
             stamp,
             writer,

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 import genre_batch
-from genre_batch import durations
+from genre_batch import durations, interrupts
 from genre_batch.cluster.accounts import Stamp, Written
 from genre_batch.cluster.metrics import Meter, Stage
 from genre_batch.errors import ContractViolated, TooManyRejects
@@ -97,6 +97,12 @@ class Run:
         self.started_at, self.started = datetime.now(UTC), time.monotonic()
         self.committed_at = self.started
         self.published: tuple[Summary, Profile] | None = None
+        self.state: State | None = None
+        """As it was committed last."""
+
+        self.announced = False
+        """Whether the runs table has a row of this run."""
+
         self.profile = Profile()
         self.left = 0
         self.drift: Drift | None = None
@@ -112,6 +118,7 @@ class Run:
             returned=self.plan.returned,
             audio_s=0.0,
         )
+        self.begun = self.summary
         self._forget()
 
     def _forget(self) -> None:
@@ -132,18 +139,26 @@ class Run:
         """
         try:
             for tracks, written in answers:
-                self._take(tracks, written)
-                if self.tracks and self.commit_every.is_due(time.monotonic() - self.committed_at, self.tracks):
-                    self._commit(State.RUNNING)
-            self._refuse_lost()
-            self._commit(State.STOPPED if self.summary.remaining else State.FINISHED)
+                with interrupts.held_back():
+                    self._take(tracks, written)
+                    if self.tracks and self.commit_every.is_due(time.monotonic() - self.committed_at, self.tracks):
+                        self._commit(State.RUNNING)
+            with interrupts.held_back():
+                self._refuse_lost()
+                self._refuse_too_many_rejects(of=self.summary.done + self.summary.rejected)
+                self._commit(self._end())
         except KeyboardInterrupt:
-            self._commit(State.STOPPED)
+            if self.state is not self._end():
+                with interrupts.held_back():
+                    self._commit(self._end())
             raise
         except BaseException:
             self._tell_failure()
             raise
         return self.summary
+
+    def _end(self) -> State:
+        return State.STOPPED if self.summary.remaining else State.FINISHED
 
     def _take(self, tracks: pa.Table, written: Written) -> None:
         left = set(written.left)
@@ -173,7 +188,8 @@ class Run:
             remaining=now.remaining - len(tried),
             audio_s=now.audio_s + written.audio_s,
         )
-        self._refuse_too_many_rejects()
+        # As soon as it is certain that the whole run has too many.
+        self._refuse_too_many_rejects(of=self.plan.todo)
 
     def _refuse_lost(self) -> None:
         lost = self.summary.remaining - self.left
@@ -181,13 +197,12 @@ class Run:
         if lost and not self.left:
             raise ContractViolated(f"{lost} tracks of the plan were never answered for, {self._kept()}")
 
-    def _refuse_too_many_rejects(self) -> None:
-        """As soon as it is certain that the whole run has too many."""
-        most = max(FEW_REJECTS, self.max_reject_fraction * self.plan.todo) if self.max_reject_fraction else 0
+    def _refuse_too_many_rejects(self, *, of: int) -> None:
+        most = max(FEW_REJECTS, self.max_reject_fraction * of) if self.max_reject_fraction else 0
         if self.summary.rejected > most:
             reasons = sorted(self.profile.reasons.items(), key=lambda item: -item[1])
             raise TooManyRejects(
-                f"{self.summary.rejected} of {self.plan.todo} tracks were rejected "
+                f"{self.summary.rejected} of {of} tracks were rejected "
                 f"({', '.join(f'{n} {reason}' for reason, n in reasons)}), more than --max-reject-fraction "
                 f"{self.max_reject_fraction:g} allows; {self._kept()}"
             )
@@ -205,20 +220,29 @@ class Run:
         self.meter.state(state)
         if self.drift:
             self.meter.drift(self.drift)
-        self.published = self.summary, self.profile
+        self.published, self.state = (self.summary, self.profile), state
         self.committed_at = time.monotonic()
         self._forget()
 
     def _commit_tables(self, told: Receipt) -> None:
         self.still_mine()
+        first, *others = self.contracts
+        if others and not self.announced:
+            # Before rows that hang on others: if this run is killed between the two, the next one knows whose they are.
+            self._tell(self._told(State.RUNNING, self.begun, Profile()))
         if self.refused_before:
             self.writer.commit(rejects, [], stale=self.refused_before)
-        for contract in reversed(self.contracts):
-            self.writer.commit(contract, self.receipts[contract.NAME], stale=self.done_before)
+        for contract in others:
+            self.writer.commit(contract, self.receipts[contract.NAME], stale=self.done_before + self.refused_before)
+        self.writer.commit(first, self.receipts[first.NAME], stale=self.done_before)
         self.writer.commit(rejects, self.receipts[rejects.NAME])
         if self.published is None:
             self._mark()
-        self.writer.commit(runs, [told], stale=[self.stamp.run_id] if self.published else [])
+        self._tell(told)
+
+    def _tell(self, told: Receipt) -> None:
+        self.writer.commit(runs, [told], stale=[self.stamp.run_id] if self.announced else [])
+        self.announced = True
 
     def _mark(self) -> None:
         if self.plan.marks is None:
@@ -231,13 +255,12 @@ class Run:
 
     def _tell_failure(self) -> None:
         """On the run's row, if it has one; why it failed matters more than that it cannot be told."""
-        if self.published:
+        if self.announced:
             retries.briefly(self._commit_failure)
 
     def _commit_failure(self) -> None:
-        assert self.published is not None
-        told = self._told(State.FAILED, *self.published)
-        self.writer.commit(runs, [told], stale=[self.stamp.run_id])
+        summary, profile = self.published or (self.begun, Profile())
+        self._tell(self._told(State.FAILED, summary, profile))
         self.meter.state(State.FAILED)
 
     def _told(self, state: State, summary: Summary, profile: Profile) -> Receipt:

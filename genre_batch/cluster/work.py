@@ -14,6 +14,14 @@ import pyarrow as pa
 import ray
 import ray.data
 from ray.data import DataContext
+from ray.exceptions import (
+    LocalRayletDiedError,
+    NodeDiedError,
+    ObjectLostError,
+    OutOfMemoryError,
+    RayTaskError,
+    WorkerCrashedError,
+)
 from ray.util.annotations import RayDeprecationWarning
 
 from genre_batch import progress
@@ -38,6 +46,8 @@ ATTEMPTS = 3
 """So often the process that works on a track may end before the track is refused: once with its neighbours, then alone."""
 
 WORKERS_PER_GPU = 4
+
+LOSSES = (WorkerCrashedError, NodeDiedError, OutOfMemoryError, ObjectLostError, LocalRayletDiedError)
 
 
 class Worker(Protocol):
@@ -83,7 +93,8 @@ class Spread:
         for attempt in range(ATTEMPTS):
             calls = [window.slice(i, size).combine_chunks() for i in range(0, window.num_rows, size)]
             lost = set(range(len(calls)))
-            for call, written in self._calls(calls, counted):
+            errors: list[BaseException] = []
+            for call, written in self._calls(calls, counted, errors):
                 lost.remove(call)
                 yield calls[call], written
             if not lost:
@@ -91,16 +102,19 @@ class Spread:
             window, size = pa.concat_tables([calls[call] for call in sorted(lost)]), 1
             if attempt < ATTEMPTS - 1:
                 progress.say(f"{len(lost)} workers ended before their time: {window.num_rows} tracks are done again one by one")
+        for error in errors:
+            if not _is_loss(error):
+                raise WorkerFailedError(f"tasks end before they begin to work: {error}") from error
         yield window, self._crashed(window.to_pylist())
 
-    def _calls(self, calls: list[pa.Table], counted: Any) -> Iterator[tuple[int, Written]]:
-        """The number of each call that was answered, and its answer."""
+    def _calls(self, calls: list[pa.Table], counted: Any, errors: list[BaseException]) -> Iterator[tuple[int, Written]]:
+        """The number of each call that was answered, and its answer; `errors` gets what the others ended with."""
         resources = {"num_cpus": 1.0} | ({"num_gpus": 1 / WORKERS_PER_GPU} if self.gpu else {})
         numbered = [
             tracks.append_column("call", pa.array([number] * tracks.num_rows, pa.int64()))
             for number, tracks in enumerate(calls)
         ]
-        with _lost_calls_found_here(), warnings.catch_warnings():
+        with _lost_calls_found_here(errors), warnings.catch_warnings():
             # Ray 2.60 deprecates remote arguments without a name of their own in map_batches, and has no name for this one.
             warnings.simplefilter("ignore", RayDeprecationWarning)
             answers = ray.data.from_arrow(numbered).map_batches(
@@ -134,21 +148,33 @@ class Spread:
 
 
 @contextmanager
-def _lost_calls_found_here() -> Iterator[None]:
+def _lost_calls_found_here(errors: list[BaseException]) -> Iterator[None]:
     """A worker that ends costs its call, not the run: the accounts show what is lost, and Ray need not say so at length."""
-    context, executor = DataContext.get_current(), logging.getLogger("ray.data._internal.execution.streaming_executor_state")
-    before = context.max_errored_blocks, executor.level
+
+    def heard(record: logging.LogRecord) -> bool:
+        if not record.exc_info or record.exc_info[1] is None:
+            return True
+        errors.append(record.exc_info[1])
+        return False
+
+    context, said = DataContext.get_current(), logging.getLogger("ray.data._internal.execution.streaming_executor_state")
+    before = context.max_errored_blocks
     context.max_errored_blocks = -1
-    executor.setLevel(logging.CRITICAL)
+    said.addFilter(heard)
     try:
         yield
     finally:
-        context.max_errored_blocks = before[0]
-        executor.setLevel(before[1])
+        context.max_errored_blocks = before
+        said.removeFilter(heard)
+
+
+def _is_loss(error: BaseException) -> bool:
+    """A process, a node or what it held is gone; else the task itself failed, or could not be made."""
+    return isinstance(error.cause if isinstance(error, RayTaskError) else error, LOSSES)
 
 
 class WorkerFailedError(Exception):
-    """A defect that a worker met; the message is its trace."""
+    """A defect that a worker met; the message holds its trace."""
 
 
 _workers: dict[str, Worker] = {}

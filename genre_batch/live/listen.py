@@ -6,7 +6,7 @@ from itertools import groupby
 
 import numpy as np
 
-from genre_batch.errors import Empty, Silent, TooShort
+from genre_batch.errors import Silent, TooShort
 from genre_batch.front_end import Denoise, FrontEnd
 from genre_batch.live import chain
 from genre_batch.live.answer import Answer, Ended
@@ -18,6 +18,8 @@ from genre_batch.signal.decode import Samples
 
 PIECE_S = 0.1
 """So much is heard before it is asked whether to go on."""
+GAP_S = 2.0
+"""A live source that says nothing for so long has lost something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ def listen(
 
     Answers are the same however the samples are cut into blocks, and the verdict is label-catalog's for a recording that is decoded in
     blocks of front_end.block_s or comes in shorter ones. A stream that label-catalog would refuse ends with the reason. Memory does not
-    grow with the stream. Raises Undecodable for a rate that cannot be resampled, and what `blocks` raises.
+    grow with the stream. Raises Undecodable for a rate that cannot be resampled, and what `blocks` raises: Empty too, because who
+    decodes may know another way.
     """
     front_end, now, whole = bundle.front_end, Now(bundle, denoise), Whole(bundle)
     heard = _Heard(now, show, wait)
@@ -57,7 +60,7 @@ def listen(
         for _, each in segment.segments(samples, front_end):
             whole.add(each)
         verdict = whole.verdict()
-    except (TooShort, Silent, Empty) as refused:
+    except (TooShort, Silent) as refused:
         return Ended(duration.samples / front_end.sample_rate_hz, None, refused)
     return Ended(duration.samples / front_end.sample_rate_hz, verdict, exact=whole.exact)
 

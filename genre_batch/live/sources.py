@@ -7,17 +7,17 @@ from pathlib import Path
 import av
 import numpy as np
 
-from genre_batch.errors import NotFinite, TrackError, Undecodable, UsageError
+from genre_batch.errors import Empty, NotFinite, TrackError, Undecodable, UsageError
 from genre_batch.live.answer import Ended
 from genre_batch.live.coding import Coding
-from genre_batch.live.listen import Block
+from genre_batch.live.frames import frames
+from genre_batch.live.listen import GAP_S, Block
+from genre_batch.live.part import Part, mixed
 from genre_batch.live.pipe import Pipe
 from genre_batch.signal import decode
 from genre_batch.signal.decode import RATES_HZ, Samples, Stream
 
 CHUNK_S = 0.02
-GAP_S = 2.0
-"""A live source that says nothing for so long has lost something."""
 SEEN = {"probesize": "65536", "analyzeduration": "500000"}
 """Bytes and microseconds that FFmpeg may look at before it says what they are: by default more than the first three seconds."""
 
@@ -49,7 +49,8 @@ class Raw:
 
 
 def recording(path: str, block_s: float, use: Callable[[Iterator[Block]], Ended]) -> Ended:
-    """What `use` makes of a file, decoded as label-catalog decodes it: once more from its start by FFmpeg where libsndfile breaks off.
+    """What `use` makes of a file, decoded as label-catalog decodes it: once more from its start by FFmpeg where libsndfile breaks off
+    or finds no sample. A file without any ends empty.
 
     Raises UsageError for a file that cannot be read or holds no audio.
     """
@@ -58,28 +59,32 @@ def recording(path: str, block_s: float, use: Callable[[Iterator[Block]], Ended]
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     try:
-        return decode.decoded(data, block_s, lambda stream: use(_mixed(stream)))
+        return decode.decoded(data, block_s, lambda stream: use(_blocks(stream)))
     except TrackError as error:
+        if data and isinstance(error, Empty):
+            return Ended(0.0, None, error)
         raise UsageError(f"{path} cannot be listened to ({error.reason.value}): {error}") from error
 
 
+def live(blocks: Iterator[Block], use: Callable[[Iterator[Block]], Ended]) -> Ended:
+    """What `use` makes of a pipe or a microphone. One that brings no sample ends empty."""
+    try:
+        return use(blocks)
+    except Empty as empty:
+        return Ended(0.0, None, empty)
+
+
 def raw(pipe: Pipe, kind: Raw) -> Iterator[Block]:
-    """Samples as they come, CHUNK_S at a time. Raises UsageError for floats that are no audio."""
-    n = max(1, round(CHUNK_S * kind.rate_hz)) * kind.frame_bytes
-    pipe.waited()
-    first = True
-    while data := pipe.read_whole(n):
-        gap = pipe.waited() > GAP_S and not first
-        first = False
-        try:
-            for mixed in decode.mono(Stream(kind.rate_hz, [kind.samples(data)])):
-                yield Block(kind.rate_hz, mixed, gap)
-        except NotFinite as error:
-            raise UsageError(f"standard input holds {error}: are --format, --rate and --channels right?") from error
+    """Samples as they come, CHUNK_S at a time. Raises UsageError for floats that are no audio, and Empty if there is no sample."""
+    try:
+        yield from mixed(_chunks(pipe, kind))
+    except NotFinite as error:
+        raise UsageError(f"standard input holds {error}: are --format, --rate and --channels right?") from error
 
 
 def encoded(pipe: Pipe) -> Iterator[Block]:
-    """What FFmpeg decodes, frame by frame. Raises UsageError if it finds no audio."""
+    """What FFmpeg decodes, frame by frame, with a gap where it could not. Raises UsageError if it finds no audio, and Empty if there
+    is no sample."""
     try:
         container = av.open(
             pipe, "r", options={"protocol_whitelist": "none", **SEEN}, metadata_errors="ignore", buffer_size=4096
@@ -94,35 +99,18 @@ def encoded(pipe: Pipe) -> Iterator[Block]:
         container.close()
         raise UsageError("standard input holds no audio stream: for raw samples give --rate")
     with container:
-        pipe.waited()
-        yield from _frames(pipe, container, audio)
+        try:
+            yield from mixed(frames(pipe, container, audio))
+        except (NotFinite, Undecodable) as error:
+            raise UsageError(f"standard input cannot be listened to further ({error.reason.value}): {error}") from error
 
 
-def _frames(pipe: Pipe, container: av.container.InputContainer, audio: av.AudioStream) -> Iterator[Block]:
-    kind, first = None, True
-    try:
-        for frame in container.decode(audio):
-            if frame.sample_rate not in RATES_HZ:
-                raise Undecodable(f"FFmpeg: a sample rate of {frame.sample_rate} Hz")
-            # A radio's stream may change from song to song.
-            if kind != (kind := (frame.format.name, frame.layout.name, frame.sample_rate)):
-                to_float = av.AudioResampler(format="flt", rate=frame.sample_rate)
-            gap = pipe.waited() > GAP_S and not first
-            first = False
-            parts = [_floats(part) for part in to_float.resample(frame)]
-            for mixed in decode.mono(Stream(frame.sample_rate, parts)) if parts else ():
-                yield Block(frame.sample_rate, mixed, gap)
-                gap = False
-    except (av.FFmpegError, ValueError):
-        # A stream that breaks off ends there, as a file that was cut short.
-        return
-    except TrackError as error:
-        raise UsageError(f"standard input cannot be listened to further ({error.reason.value}): {error}") from error
+def _chunks(pipe: Pipe, kind: Raw) -> Iterator[Part]:
+    n = max(1, round(CHUNK_S * kind.rate_hz)) * kind.frame_bytes
+    pipe.waited()
+    while data := pipe.read_whole(n):
+        yield Part(kind.rate_hz, kind.samples(data), pipe.waited() > GAP_S)
 
 
-def _floats(frame: av.AudioFrame) -> Samples:
-    return frame.to_ndarray().reshape(-1, frame.layout.nb_channels).astype(np.float32, copy=False)
-
-
-def _mixed(stream: Stream) -> Iterator[Block]:
+def _blocks(stream: Stream) -> Iterator[Block]:
     return (Block(stream.rate_hz, samples) for samples in decode.mono(stream))

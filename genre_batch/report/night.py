@@ -76,7 +76,7 @@ def make(tables: str, asked: Asked = Asked()) -> tuple[str, Told]:
         found = facts.gather(opened, tables)
         cost = _cost(found.run, asked.price)
         rows = packed.listed(opened, asked.rows)
-        timelines, with_timeline = packed.timelines(opened, rows, asked.segments)
+        timelines = packed.timelines(opened, rows, asked.segments)
     first = sorted(
         (i for i, row in enumerate(rows) if not row["gone"]), key=lambda i: (round(1000 * rows[i]["confidence"]), i)
     )[:PAGE]
@@ -97,8 +97,9 @@ def make(tables: str, asked: Asked = Asked()) -> tuple[str, Told]:
         pictures=drawn,
         # Base64: nothing in it ends a script.
         labels=Markup(packed.labels(rows, drawn)),  # noqa: S704
-        timelines=Markup(timelines),  # noqa: S704
-        with_timeline=with_timeline,
+        packed_timelines=Markup(timelines.text),  # noqa: S704
+        timelines=timelines,
+        segments=asked.segments,
         page_size=PAGE,
         pages=math.ceil(sum(not row["gone"] for row in rows) / PAGE),
     )

@@ -35,6 +35,8 @@ def opened(folder: str) -> Iterator[duckdb.DuckDBPyConnection]:
         if isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException):
             raise StoreUnreachable(f"there is no room to work in {folder}: {str(error).splitlines()[0]}") from error
         raise
+    except RuntimeError as error:
+        raise interrupted(error) from error
     finally:
         for left in glob.glob(f"{glob.escape(path)}*"):
             os.remove(left)
@@ -67,6 +69,11 @@ def files_of(place: str, table: DeltaTable) -> dict[str, str]:
     paths = table.get_add_actions()["path"].to_pylist()
     name = place.rsplit("/", 1)[1]
     return {f"{storage.Shelf.protocol}://{name}/{path}": storage.join(place, path) for path in paths}
+
+
+def interrupted(error: RuntimeError) -> BaseException:
+    """A Ctrl-C that DuckDB caught, as what it was; any other as it is."""
+    return KeyboardInterrupt() if str(error) == "Query interrupted" else error
 
 
 def parquet(path: str) -> str:

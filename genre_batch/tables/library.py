@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from genre_batch import progress
 from genre_batch.choices import Layout
 from genre_batch.errors import UsageError
 from genre_batch.tables import database, manifest, recordings, s3_inventory, storage
@@ -102,12 +103,23 @@ def contents(listing: Listing) -> Contents:
 
 
 def with_artists(library: Library, url: str) -> Library:
-    """The artists of a CSV file with columns `track` and `artist`; `track` is a track id or a file name without its ending."""
+    """The artists of a CSV file with columns `track` and `artist`; `track` is a track id or a file name without its ending.
+
+    Warns where the file names the artists of only some tracks. Raises UsageError where it names none, and as `read_artists` does.
+    """
     artists = read_artists(url)
-    known = [
-        artists.get(track_id) or artists.get(PurePosixPath(track_id).stem) or artist
-        for track_id, artist in zip(library.tracks["track_id"].to_pylist(), library.tracks["artist"].to_pylist(), strict=True)
-    ]
+    track_ids = library.tracks["track_id"].to_pylist()
+    found = [artists.get(track_id) or artists.get(PurePosixPath(track_id).stem) for track_id in track_ids]
+    named = len(found) - found.count(None)
+    if track_ids and not named:
+        its = f"tracks such as {next(iter(artists))!r}" if artists else "no track with an artist"
+        raise UsageError(
+            f"{url} names the artist of none of the {len(found)} tracks: it has {its}, and the tracks have ids such as "
+            f"{track_ids[0]!r}"
+        )
+    if named < len(found):
+        progress.warn(f"{url} names the artists of {named} of {len(found)} tracks")
+    known = [new or old for new, old in zip(found, library.tracks["artist"].to_pylist(), strict=True)]
     place = library.tracks.schema.get_field_index("artist")
     return Library(library.url, library.tracks.set_column(place, "artist", pa.array(known, pa.string())), library.not_audio)
 

@@ -100,6 +100,7 @@ def test_a_library_is_heard_and_its_faults_are_told(ray_session: None, library: 
     assert [pair["kind"] for pair in figures["labels"]] == ["near", "near"]
     assert [pair["kind"] for pair in figures["leakage"]["pairs"]][:2] == ["near", "near"]
     assert "10 tracks: " in ended.output
+    assert f"warning: {library / 'artists.csv'} names the artists of 3 of 10 tracks\n" in ended.output
     page = (tmp_path / "audit.html").read_text()
     assert "rock/&lt;b&gt;one late.mp3" in page
     assert "<b>" not in page
@@ -115,6 +116,25 @@ def test_fail_on_ends_with_its_code_after_all_was_written(ray_session: None, lib
 def test_a_missing_library_is_unreachable(ray_session: None, tmp_path: Path):
     ended = run("--library", str(tmp_path / "none"), "--out", str(tmp_path))
     assert isinstance(ended.exception, StoreUnreachable)
+
+
+def test_a_split_that_cannot_be_read_is_told_before_anything_else(tmp_path: Path):
+    ended = run("--library", str(tmp_path / "none"), "--out", str(tmp_path), "--split", str(tmp_path / "split.csv"))
+    assert isinstance(ended.exception, UsageError)
+    assert "split.csv does not exist" in str(ended.exception)
+
+
+def test_a_split_of_other_tracks_is_told_before_any_is_heard(
+    ray_session: None, library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "split.csv").write_text("track,part\none,train\ntwo,test\n")
+    heard: list[Any] = []
+    monkeypatch.setattr(job, "_of_library", lambda listed: (heard.append(rows) for rows in [listed]))
+    with pytest.raises(
+        UsageError, match=r"none of the 10 tracks is in this split: it has ids such as 'one', and the tracks have ids"
+    ):
+        job.audit(library_url=str(library), out=str(tmp_path / "out"), split=str(tmp_path / "split.csv"))
+    assert (heard, (tmp_path / "out").exists()) == ([], False)
 
 
 def test_a_recording_that_ends_its_process_is_told_and_its_neighbours_are_heard(
@@ -167,7 +187,9 @@ def test_shards_are_audited_and_hear_of_it(ray_session: None, shards: str, tmp_p
     (tmp_path / "split.csv").write_text("track_id,part\ndisco/0,train\nmetal/0,test\n")
     ended = run("--shards", shards, "--out", str(tmp_path), "--split", str(tmp_path / "split.csv"), "--fail-on", "leakage")
     assert ended.exit_code == 8, ended.output
+    assert f"warning: 2 of 15 tracks are in the split {tmp_path / 'split.csv'}: leakage is told of these alone" in ended.output
     pairs, figures = told(tmp_path)
+    assert figures["leakage"]["tracks_in_split"] == 2
     assert pairs == [("exact", "disco/0", "metal/0")]
     assert (figures["tracks"], figures["seconds"], figures["version"]) == (16, 45.0, job.segments.open_shards(shards).version)
     assert figures["findings"] | {"balance": 0} == {
@@ -187,6 +209,16 @@ def test_shards_are_audited_and_hear_of_it(ray_session: None, shards: str, tmp_p
     heard = notice.findings(shards)
     assert heard is not None
     assert heard.endswith(f"1 unreadable track, 15 very short tracks: see {tmp_path}")
+
+
+def test_a_split_of_none_of_the_shards_tracks_is_refused(ray_session: None, shards: str, tmp_path: Path):
+    (tmp_path / "split.csv").write_text("track_id,part\ndisco.0,train\nmetal.0,test\n")
+    ended = run(
+        "--shards", shards, "--out", str(tmp_path / "out"), "--split", str(tmp_path / "split.csv"), "--fail-on", "leakage"
+    )
+    assert isinstance(ended.exception, UsageError)
+    assert "none of the 15 tracks is in this split: it has ids such as 'disco.0', and the tracks have" in str(ended.exception)
+    assert not (tmp_path / "out").exists()
 
 
 def test_shards_of_descriptors_alone_are_refused(ray_session: None, tmp_path: Path):

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
-from genre_batch.audit import hearing
+from genre_batch.audit import faults, hearing
+from genre_batch.audit.checks import Check
 from genre_batch.errors import Empty, NotFinite, Silent, TooLong, TooShort, TrackError, Undecodable
 from genre_batch.limits import Limits
 from genre_batch.signal import encode
 from genre_batch.signal.extract import extract
+from tests.audit import coded, made
 
 RATE_HZ = 22_050
 
@@ -66,6 +68,44 @@ def test_a_file_cut_in_half_promises_what_it_had(kind: str, subtype: str):
     half = hearing.hear(whole[: len(whole) // 2])
     assert half.sound.promised_s == pytest.approx(10, abs=0.05)
     assert half.duration_s < 6
+
+
+def is_truncated(data: bytes) -> bool:
+    heard = hearing.hear(data)
+    row = made.row("pop/a", duration_s=heard.duration_s, promised_s=heard.sound.promised_s)
+    return bool(faults.faults(made.tracks([row]), from_recordings=True)[Check.TRUNCATED])
+
+
+MP3_HZ = 44_100
+TONE = 0.3 * np.sin(2 * np.pi * 440 * np.arange(8 * MP3_HZ) / MP3_HZ)
+COUNTED = encode.mp3(TONE[:, None], MP3_HZ, 128_000)
+UNCOUNTED = coded.mp3_without_a_count(TONE, MP3_HZ)
+
+
+@pytest.mark.parametrize("data", [COUNTED, UNCOUNTED], ids=["with Xing", "without Xing"])
+def test_a_whole_mp3_is_not_truncated_whatever_tag_it_ends_with(data: bytes):
+    heard = hearing.hear(data + coded.ape_tag(100_000))
+    assert heard.duration_s == pytest.approx(8.0, abs=0.1)
+    assert not is_truncated(data)
+    assert not is_truncated(data + coded.ape_tag(100_000))
+
+
+def test_a_cut_mp3_is_truncated_where_it_says_how_long_it_was():
+    half = hearing.hear(COUNTED[: len(COUNTED) // 2])
+    assert half.duration_s == pytest.approx(4.0, abs=0.1)
+    assert half.sound.promised_s == pytest.approx(8.0, abs=0.1)
+    assert is_truncated(COUNTED[: len(COUNTED) // 2])
+    assert hearing.hear(UNCOUNTED[: len(UNCOUNTED) // 2]).sound.promised_s is None
+
+
+@pytest.mark.parametrize(
+    ("codec", "container", "promised"),
+    [("aac", "adts", None), ("ac3", "ac3", None), ("eac3", "eac3", None), ("aac", "ipod", 8.0)],
+)
+def test_bare_frames_promise_nothing_and_a_container_does(codec: str, container: str, promised: float | None):
+    data = encode.ffmpeg(TONE[:, None], MP3_HZ, codec, container, {})
+    assert hearing.hear(data).sound.promised_s == (promised and pytest.approx(promised, abs=0.1))
+    assert not is_truncated(data + coded.ape_tag(100_000))
 
 
 def test_what_no_library_understands_promises_nothing():

@@ -22,7 +22,7 @@ TRACK = made.print_of(0)
 
 def torn(rows: list[made.Row], pairs: list[tuple[int, int]], split: dict[str, str] | None = None) -> dict[str, object]:
     told = [Pair(Kind.EXACT, first, second, 1.0, 0.0) for first, second in pairs]
-    return leakage.torn(made.tracks(rows), told, split)
+    return leakage.torn(made.tracks(rows), told, None if split is None else leakage.Split("split.csv", split))
 
 
 ROWS = [made.row(f"rock/{name}", TRACK, artist=artist) for name, artist in zip("abcd", ("Ada", "Ada", "Bo", None), strict=True)]
@@ -46,9 +46,9 @@ def test_a_split_that_leaves_tracks_out_does_not_tear_them():
 @pytest.mark.parametrize("name", ["track_id", "track"])
 def test_a_split_is_read_from_a_table_or_a_bundle(tmp_path: Path, name: str):
     (tmp_path / "split.csv").write_text(f"{name},part\na,train\nb,\n")
-    assert leakage.read_split(str(tmp_path / "split.csv")) == {"a": "train"}
+    assert leakage.read_split(str(tmp_path / "split.csv")) == leakage.Split(str(tmp_path / "split.csv"), {"a": "train"})
     pq.write_table(pa.table({name: ["a", "b"], "part": ["train", "test"]}), tmp_path / "split.parquet")
-    assert leakage.read_split(str(tmp_path)) == {"a": "train", "b": "test"}
+    assert leakage.read_split(str(tmp_path)) == leakage.Split(str(tmp_path), {"a": "train", "b": "test"})
 
 
 def test_a_table_that_is_no_split_is_refused(tmp_path: Path):
@@ -57,6 +57,27 @@ def test_a_table_that_is_no_split_is_refused(tmp_path: Path):
         leakage.read_split(str(tmp_path / "split.csv"))
     with pytest.raises(UsageError, match="does not exist"):
         leakage.read_split(str(tmp_path / "nothing"))
+
+
+def test_a_split_of_none_of_the_tracks_is_refused():
+    split = leakage.Split("split.csv", {"blues.00001": "train"})
+    with pytest.raises(UsageError) as caught:
+        split.check(["blues/blues.00001.wav", "blues/blues.00002.wav"])
+    assert str(caught.value) == (
+        "split.csv: none of the 2 tracks is in this split: it has ids such as 'blues.00001', and the tracks have ids such as "
+        "'blues/blues.00001.wav'"
+    )
+    with pytest.raises(UsageError, match=r"it has no track with a part, and the tracks have ids such as 'a'"):
+        leakage.Split("split.csv", {}).check(["a"])
+
+
+def test_a_split_of_some_tracks_is_told_and_of_all_is_not(capsys: pytest.CaptureFixture[str]):
+    split = leakage.Split("split.csv", {"a": "train", "b": "test", "x": "test"})
+    split.check(["b", "a"])
+    split.check([])
+    assert capsys.readouterr().err == ""
+    split.check(["a", "b", "c"])
+    assert capsys.readouterr().err == "warning: 2 of 3 tracks are in the split split.csv: leakage is told of these alone\n"
 
 
 def by_artist(n_artists: int, seed: int = 0) -> list[made.Row]:

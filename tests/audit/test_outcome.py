@@ -3,14 +3,16 @@
 import csv
 import io
 import json
-from pathlib import Path
 
-from genre_batch.audit import outcome
+from genre_batch.audit import leakage, outcome
 from tests.audit import made
 
 
-def judged(rows: list[made.Row], split: str | None = None, source: str = "shards") -> tuple[dict, list[dict[str, str]]]:
-    figures, table = outcome.judge(made.tracks(rows), source=source, url="/music", version=4, split_url=split)
+def judged(
+    rows: list[made.Row], split: dict[str, str] | None = None, source: str = "shards"
+) -> tuple[dict, list[dict[str, str]]]:
+    given = None if split is None else leakage.Split("split.csv", split)
+    figures, table = outcome.judge(made.tracks(rows), source=source, url="/music", version=4, split=given)
     return json.loads(json.dumps(figures)), list(csv.DictReader(io.StringIO(outcome.as_csv(table).decode())))
 
 
@@ -47,6 +49,7 @@ def test_figures_count_what_was_found():
         "short": 0,
         "balance": 0,
     }
+    assert (figures["leakage"]["split"], figures["leakage"]["tracks_in_split"]) == (None, None)
     assert (figures["source"], figures["version"], figures["tracks"], figures["seconds"]) == ("shards", 4, 5, 80.0)
     assert (figures["duplicates"]["exact"], figures["duplicates"]["near"]) == (1, 2)
     assert figures["duplicates"]["groups"] == [['pop/b, "live"', "rock/a", "rock/c"]]
@@ -56,13 +59,13 @@ def test_figures_count_what_was_found():
     assert figures["faults"]["silent"] == [{"track": "rock/d", "genre": "rock", "found": "90% of its time"}]
 
 
-def test_recordings_tell_of_clipping(tmp_path: Path):
+def test_recordings_tell_of_clipping():
     assert judged([made.row("rock/a", clipped=0.5)], source="library")[0]["findings"]["clipped"] == 1
 
 
-def test_a_split_says_who_stands_where(tmp_path: Path):
-    (tmp_path / "split.csv").write_text('track,part\nrock/a,train\n"pop/b, ""live""",test\nrock/c,train\n')
-    figures, _ = judged(ROWS, str(tmp_path / "split.csv"))
+def test_a_split_says_who_stands_where():
+    figures, _ = judged(ROWS, {"rock/a": "train", 'pop/b, "live"': "test", "rock/c": "train", "rock/gone": "test"})
+    assert (figures["leakage"]["split"], figures["leakage"]["tracks_in_split"]) == ("split.csv", 3)
     assert [row["kind"] for row in figures["leakage"]["pairs"]] == ["exact", "near"]
     assert figures["leakage"]["artists"] == [{"artist": "Ada", "tracks": {"test": 1, "train": 1}}]
     assert figures["findings"]["leakage"] == 3

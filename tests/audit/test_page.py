@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from genre_batch.audit import outcome, page
+from genre_batch.audit import leakage, outcome, page
 from tests.audit import made
 
 HOSTILE = 'rock/<script>alert(1)</script> & "x" \''
@@ -28,8 +28,8 @@ class Read(HTMLParser):
         self.text += data
 
 
-def drawn(rows: list[made.Row]) -> tuple[str, Read]:
-    figures, _ = outcome.judge(made.tracks(rows), source="shards", url="/music/<b>", version=4, split_url=None)
+def drawn(rows: list[made.Row], split: leakage.Split | None = None) -> tuple[str, Read]:
+    figures, _ = outcome.judge(made.tracks(rows), source="shards", url="/music/<b>", version=4, split=split)
     html = page.html(figures)
     return html, Read(html)
 
@@ -64,6 +64,12 @@ def test_it_says_what_was_found():
     assert "90% of its time" in text
     assert "not told by shards" in text
     assert read.tags.count("caption") == read.tags.count("table")
+
+
+def test_it_says_how_many_tracks_the_split_has():
+    _, read = drawn(ROWS, leakage.Split("/<b>.csv", {"pop/b": "train", "pop/c": "test", "pop/gone": "test"}))
+    assert "2 of them are in the split /<b>.csv. Found: " in " ".join(read.text.split())
+    assert "of them are in the split" not in drawn(ROWS)[1].text
 
 
 def test_long_tables_end(monkeypatch: pytest.MonkeyPatch):

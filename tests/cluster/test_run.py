@@ -2,10 +2,13 @@
 
 import itertools
 import json
+import os
 import re
+import signal
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +17,7 @@ import pytest
 
 from genre_batch import errors
 from genre_batch.choices import Relabel
+from genre_batch.cluster import halves
 from genre_batch.cluster.accounts import Stamp, Written, account, read_track
 from genre_batch.cluster.run import FEW_REJECTS, CommitEvery, Run, Summary, new_run_id
 from genre_batch.errors import ContractViolated, Missing, StoreUnreachable, TablesHeld, TooManyRejects, TrackError, UsageError
@@ -23,7 +27,7 @@ from genre_batch.limits import Limits
 from genre_batch.tables import plan, storage, store
 from genre_batch.tables.library import Listing
 from schemas import inventory, labels, rejects, runs, segments
-from tests.rows import Row, label, listed, table
+from tests.rows import Row, label, listed, segment, table
 
 NOT_AUDIO = 2
 PLANNED = pa.schema([*inventory.ARROW, pa.field("done_before", pa.bool_()), pa.field("refused_before", pa.bool_())])
@@ -335,6 +339,114 @@ def test_an_interrupted_run_keeps_what_it_has(nights: Nights):
         run.publish(interrupted())
     assert len(nights.held("labels", "track_id")) == 3
     assert nights.held("runs", "state", "done", "remaining") == [("stopped", 3, 1)]
+
+
+class Signalling:
+    """The tracks of a call; while they are looked at, somebody presses Ctrl-C."""
+
+    def __init__(self, tracks: pa.Table) -> None:
+        self.tracks = tracks
+
+    def __getitem__(self, column: str) -> pa.ChunkedArray:
+        return self.tracks[column]
+
+    def filter(self, chosen: pa.ChunkedArray) -> pa.Table:
+        os.kill(os.getpid(), signal.SIGINT)
+        return self.tracks.filter(chosen)
+
+
+def test_an_interruption_while_an_answer_is_taken(nights: Nights):
+    publish(nights.run("run1", **of(2)))
+    run = nights.run("run2", Relabel.ALL, **of(2))
+    (tracks, written), other = answers(run)
+    with pytest.raises(KeyboardInterrupt):
+        run.publish([(Signalling(tracks), written), other])
+    assert nights.held("labels", "track_id", "run_id") == [("t00", "run2"), ("t01", "run1")]
+    assert nights.held("runs", "run_id", "state", "done", "remaining") == [
+        ("run1", "finished", 2, 0),
+        ("run2", "stopped", 1, 1),
+    ]
+
+
+@pytest.mark.parametrize("commit", range(9))
+@pytest.mark.parametrize("after", [False, True])
+def test_an_interruption_in_a_commit(nights: Nights, monkeypatch: pytest.MonkeyPatch, commit: int, after: bool):
+    publish(nights.run("run1", **of(4)), refusing("t03"))
+    run = nights.run("run2", Relabel.ALL, **of(4))
+    run.commit_every = EACH
+    run.contracts = [labels, segments]
+    real, seen = run.writer.commit, itertools.count()
+
+    def interrupted(*arguments: Any, **named: Any) -> None:
+        mine = next(seen) == commit
+        if mine and not after:
+            os.kill(os.getpid(), signal.SIGTERM)
+        real(*arguments, **named)
+        if mine and after:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(run.writer, "commit", interrupted)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run.publish(answers(run, refusing("t03"), calls=2))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert next(seen) > commit
+    assert nights.held("labels", "track_id") == [("t00",), ("t01",), ("t02",)]
+    assert nights.held("rejects", "track_id") == [("t03",)]
+    (told,) = (row for row in nights.held("runs", "run_id", "state", "done", "rejected", "remaining") if row[0] == "run2")
+    done = 2 if commit < 5 else 4
+    assert told[1:] == ("stopped" if done < 4 else "finished", done - done // 4, done // 4, 4 - done)
+
+
+def test_a_run_killed_in_its_first_commit_leaves_its_name(nights: Nights, monkeypatch: pytest.MonkeyPatch):
+    run = nights.run("run1", **of(2))
+    run.contracts = [labels, segments]
+    real = run.writer.commit
+
+    def killed(contract: ModuleType, *arguments: Any, **named: Any) -> None:
+        if contract is labels:
+            raise SystemExit
+        real(contract, *arguments, **named)
+
+    monkeypatch.setattr(run.writer, "commit", killed)
+    monkeypatch.setattr(run, "_tell_failure", lambda: None)
+    with pytest.raises(SystemExit):
+        run.publish([(tracks, timed(run, tracks, written)) for tracks, written in answers(run)])
+    assert nights.held("segments", "track_id", "run_id") == [("t00", "run1"), ("t01", "run1")]
+    assert nights.held("runs", "state", "done", "remaining") == [("running", 0, 2)]
+    halves.complete(nights.tables, store.Writer(nights.tables, "run2"))
+    assert nights.held("segments", "track_id") == []
+    assert nights.held("runs", "state", "done", "remaining") == [("failed", 0, 2)]
+
+
+def timed(run: Run, tracks: pa.Table, written: Written) -> Written:
+    """With a timeline."""
+    rows = [segment(track_id, run_id=run.stamp.run_id) for track_id in tracks["track_id"].to_pylist()]
+    return replace(written, receipts=[*written.receipts, store.write_part(run.stamp.url, segments, table(segments, *rows))])
+
+
+def test_the_timeline_of_a_track_that_is_refused_goes(nights: Nights):
+    run = nights.run("run1", a="v1", b="v1")
+    run.contracts = [labels, segments]
+    run.publish([(tracks, timed(run, tracks, written)) for tracks, written in answers(run)])
+    again = nights.run("run2", a="v2", b="v1")
+    again.contracts = [labels, segments]
+    publish(again, refusing("a"))
+    assert nights.held("segments", "track_id") == [("b",)]
+    third = nights.run("run3", a="v3", b="v1")
+    third.contracts = [labels, segments]
+    third.publish([(tracks, timed(third, tracks, written)) for tracks, written in answers(third)])
+    assert nights.held("segments", "track_id", "run_id") == [("a", "run3"), ("b", "run1")]
+
+
+def test_a_night_cut_short_is_judged_by_what_it_tried(nights: Nights):
+    run = nights.run("run1", **of(40))
+    tried = [f"t{i:02}" for i in range(5)]
+    with pytest.raises(TooManyRejects, match="4 of 5 tracks were rejected"):
+        publish(run, refusing(*tried[:4]), left=[f"t{i:02}" for i in range(5, 40)])
+    assert nothing_published(nights)
 
 
 def test_tracks_left_for_the_next_run(nights: Nights):

@@ -160,6 +160,25 @@ def test_a_defect_of_a_worker_is_no_lost_worker(ray_session: None, tmp_path: Pat
         spread(3, tmp_path, "wrong", IsWrong)
 
 
+def broken() -> Any:
+    raise ModuleNotFoundError("No module named 'onnxruntime'")
+
+
+class CannotBeMade(Counts):
+    """On a node that lacks what it needs: there not even the function arrives."""
+
+    def __init__(self) -> None:
+        pass
+
+    def __reduce__(self) -> Any:
+        return broken, ()
+
+
+def test_what_keeps_tasks_from_beginning_is_told(ray_session: None, tmp_path: Path) -> None:
+    with pytest.raises(WorkerFailedError, match="No module named 'onnxruntime'"):
+        spread(3, tmp_path, "cannot be made", CannotBeMade())
+
+
 def test_a_worker_that_dies_once_costs_nothing(ray_session: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answers = spread(40, tmp_path, "dies-once", partial(Dies, str(tmp_path), ("t005",), 1))
     assert ids(answers) == [f"t{i:03}" for i in range(40)]

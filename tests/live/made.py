@@ -58,6 +58,16 @@ def small(reference: str = "segment") -> Bundle:
     return sample(members=members, join=join.mean(2, 2), front_end=front_end)
 
 
+DAMAGES = ("missing", "overwritten", "inserted")
+
+
+def damaged(data: bytes, kind: str, at: float, n: int = 1000) -> bytes:
+    """With n bytes missing, overwritten at random, or put in, where the share `at` of the file has passed; kind: one of DAMAGES."""
+    start = round(at * len(data))
+    junk = b"" if kind == "missing" else np.random.default_rng(0).bytes(n)
+    return data[:start] + junk + data[start if kind == "inserted" else start + n :]
+
+
 def as_labelled(data: bytes, bundle: Bundle) -> Verdict:
     """As label-catalog labels a recording."""
     features = extract(data, bundle.front_end)

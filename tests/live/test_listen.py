@@ -1,24 +1,35 @@
 """A stream from its beginning to its verdict, which is label-catalog's."""
 
+import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from genre_batch.embedded import library
-from genre_batch.live import chain
+from genre_batch.errors import Empty
+from genre_batch.live import chain, sources, stop
 from genre_batch.live.answer import Answer, Ended
+from genre_batch.live.forward import Forward
 from genre_batch.live.listen import Block, listen
 from genre_batch.models.verdict import Verdict
 from genre_batch.signal import decode, encode
 from schemas.rejects import Reason
-from tests.live.made import RATE_HZ, as_labelled, encoded, published, small, song, wav
+from tests.live.made import RATE_HZ, as_labelled, damaged, encoded, published, small, song, wav
 
 
 def heard(samples: np.ndarray, size: int, rate_hz: int = RATE_HZ, **more) -> tuple[list[Answer], Ended]:
     found: list[Answer] = []
     blocks = (Block(rate_hz, samples[i : i + size]) for i in range(0, len(samples), size))
     return found, listen(blocks, more.pop("bundle", published()), found.append, **more)
+
+
+def of_unknown_size(data: bytes) -> bytes:
+    """A WAV as programs write it that cannot go back and fill in how long it became: libsndfile finds no sample in it."""
+    at = data.index(b"data") + 4
+    return data[:at] + bytes(4) + data[at + 4 :]
 
 
 @pytest.mark.parametrize(
@@ -30,6 +41,7 @@ def heard(samples: np.ndarray, size: int, rate_hz: int = RATE_HZ, **more) -> tup
             encode.libsndfile(np.column_stack([song("pop", 16.0, 48_000)] * 2), 48_000, "FLAC", "PCM_16"), id="stereo"
         ),
         pytest.param(wav(song("disco")[: 4 * RATE_HZ]), id="short"),
+        pytest.param(of_unknown_size(encoded("disco", 12.0)), id="data size 0"),
         *[pytest.param(encoded("rock", 12.0, ending), id=ending) for ending in library.ENDINGS],
     ],
 )
@@ -76,6 +88,33 @@ def test_what_label_catalog_refuses_ends_with_the_reason(samples: np.ndarray, re
     assert ended.refused is not None
     assert ended.refused.reason is reason
     assert ended.duration_s == pytest.approx(len(samples) / RATE_HZ)
+
+
+def test_a_recording_without_a_sample_ends_empty(tmp_path: Path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(encode.libsndfile(np.zeros(0), RATE_HZ, "WAV", "PCM_16"))
+    ended = sources.recording(str(path), 1.0, lambda blocks: listen(blocks, published(), lambda answer: None))
+    assert (ended.duration_s, ended.verdict) == (0, None)
+    assert isinstance(ended.refused, Empty)
+
+
+def test_a_recording_that_is_decoded_twice_is_told_once_and_caught_up_with(tmp_path: Path):
+    path = tmp_path / "a.flac"
+    path.write_bytes(damaged(encoded("jazz", 5.5, "flac"), "overwritten", 0.85))
+    passes, told = [], []
+    forward, wait, began = Forward(told.append), stop.as_played(threading.Event()), time.monotonic()
+
+    def use(blocks: Iterator[Block]) -> Ended:
+        passes.append(time.monotonic() - began)
+        return listen(blocks, published(), forward, wait=wait)
+
+    ended = sources.recording(str(path), 1.0, use)
+    assert len(passes) == 2
+    assert passes[1] > 3.9
+    assert [answer.time_s for answer in told] == [3, 4, 5]
+    assert ended.duration_s == pytest.approx(5.5, abs=0.3)
+    # A clock that began anew would make it nine seconds.
+    assert 5.1 < time.monotonic() - began < 8
 
 
 def test_ends_where_it_is_told_to_and_judges_what_was_heard():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
-from tests.live.made import RATE_HZ, as_labelled, encoded, published, song, wav
+from tests.live.made import RATE_HZ, as_labelled, damaged, encoded, published, song, wav
 
 JOB = """
 import sys, typer
@@ -70,6 +70,20 @@ def test_standard_input_raw_and_encoded(recording: str):
     ends = [json.loads(lines[-1]) for lines in (of_raw, of_flac)]
     assert ends[0]["best_genre"] == ends[1]["best_genre"]
     assert len(of_raw) == len(of_flac) == 15
+
+
+def test_a_recording_that_libsndfile_breaks_off_in_is_told_once(tmp_path: Path):
+    data = damaged(encoded("jazz", 16.0, "flac"), "overwritten", 0.7)
+    (tmp_path / "damaged.flac").write_bytes(data)
+    code, lines, err = run(str(tmp_path / "damaged.flac"), "--fast", "--json")
+    assert (code, err) == (0, "")
+    said = [json.loads(line) for line in lines]
+    assert [each["t"] for each in said[:-1]] == list(range(3, 17))
+    assert said[-1]["confidence"] == pytest.approx(as_labelled(data, published()).confidence, abs=1e-6)
+
+
+def test_standard_input_without_a_sample():
+    assert run("-", "--rate", "8000", given=b"\0") == (0, ["0:00 heard: no label (empty: no samples)"], "")
 
 
 def test_plays_as_fast_as_the_clock(recording: str):

@@ -10,15 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genre_batch.errors import UsageError
+from genre_batch.embedded.song import Manner, render
+from genre_batch.errors import Empty, UsageError
 from genre_batch.live import sources
 from genre_batch.live.answer import Ended
 from genre_batch.live.coding import Coding
 from genre_batch.live.listen import Block
 from genre_batch.live.pipe import Pipe
 from genre_batch.live.sources import Raw
-from genre_batch.signal import sound
-from tests.live.made import RATE_HZ, encoded, song, wav
+from genre_batch.signal import encode, sound
+from tests.live.made import DAMAGES, RATE_HZ, damaged, encoded, song, wav
 
 
 @contextmanager
@@ -68,6 +69,18 @@ def test_floats_come_20_ms_at_a_time_however_they_are_written():
 def test_half_a_frame_at_the_end_is_dropped():
     with piped(b"\0\0\0\0\1") as pipe:
         assert joined(list(sources.raw(pipe, Raw(8000)))).tolist() == [0, 0]
+
+
+def test_half_a_frame_alone_in_the_last_chunk_is_dropped_too():
+    with piped(bytes(2 * 480 + 1)) as pipe:
+        assert [len(block.samples) for block in sources.raw(pipe, Raw(8000))] == [160, 160, 160]
+
+
+def test_a_pipe_that_brings_no_sample_ends_empty():
+    with piped(b"\0") as pipe:
+        ended = sources.live(sources.raw(pipe, Raw(8000)), lambda blocks: Ended(float(len(list(blocks))), None))
+    assert (ended.duration_s, ended.verdict) == (0, None)
+    assert isinstance(ended.refused, Empty)
 
 
 def test_a_source_that_says_nothing_for_long_has_a_gap(monkeypatch: pytest.MonkeyPatch):
@@ -133,6 +146,43 @@ def test_a_stream_that_breaks_off_ends_there():
     with piped(data[: len(data) // 2]) as pipe:
         heard = joined(list(sources.encoded(pipe)))
     assert RATE_HZ < len(heard) < 6 * 44_100
+
+
+def heard_of(data: bytes) -> list[Block]:
+    with piped(data) as pipe:
+        return list(sources.encoded(pipe))
+
+
+def seconds(blocks: list[Block]) -> float:
+    return sum(len(block.samples) / block.rate_hz for block in blocks)
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_a_damaged_spot_is_a_gap_and_not_the_end(kind: str):
+    data = encoded("disco", 8.0, "mp3")
+    whole, blocks = heard_of(data), heard_of(damaged(data, kind, 0.5))
+    assert not any(block.gap for block in whole)
+    [gap] = [n for n, block in enumerate(blocks) if block.gap]
+    # A thousand bytes are an eighth of a second, and the frames that they begin and end in are lost too.
+    assert seconds(blocks[:gap]) == pytest.approx(4.0, abs=0.1)
+    assert seconds(blocks) == pytest.approx(seconds(whole), abs=0.3)
+    np.testing.assert_array_equal(joined(blocks)[-3 * RATE_HZ :], joined(whole)[-3 * RATE_HZ :])
+
+
+def test_damage_that_a_decoder_has_its_own_number_for():
+    sounding = render("disco", Manner.of(np.random.default_rng(1)), np.random.default_rng(2), 8.0)
+    data = encode.ffmpeg(sounding[:, None], RATE_HZ, "ac3", "ac3", {"b": "96000"}, coded_hz=48_000)
+    blocks = heard_of(damaged(data, "overwritten", 0.5))
+    assert seconds(blocks) == pytest.approx(8.0, abs=0.3)
+    assert any(block.gap for block in blocks)
+
+
+def test_what_is_damaged_at_its_beginning_has_no_gap_there():
+    data = encoded("disco", 8.0, "mp3")
+    # The first frame with sound begins there, after tags and a frame that tells of the encoder.
+    blocks = heard_of(damaged(data, "overwritten", 440 / len(data), 20))
+    assert seconds(blocks) > 7.5
+    assert not blocks[0].gap
 
 
 def test_a_recording_is_decoded_in_long_blocks(tmp_path: Path):

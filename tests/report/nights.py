@@ -27,7 +27,8 @@ def commit(url: str, run_id: str, contract: ModuleType, *rows: Row, stale: tuple
 
 def fill(url: str) -> str:
     """Night one labels a to f and the hostile names and refuses two. Night two, in two commits, labels a, b and c again (a and b
-    otherwise than before), labels g for the first time, refuses one more, and finds f gone."""
+    otherwise than before), labels g for the first time, refuses one more, and finds f gone. Segments were written for a, b, d and f by
+    night one, for a and g by night two."""
     named = [label(name, uri=f"/music/{name}", confidence=0.9, run_id="one") for name in HOSTILE.values()]
     first = [
         label("a", run_id="one"),
@@ -37,9 +38,8 @@ def fill(url: str) -> str:
         label("e", uri="s3://bucket/e", duration_s=3600.0, run_id="one"),
         label("f", run_id="one"),
     ]
-    commit(
-        url, "one", segments, *(segment("a", n, best_genre=g) for n, g in enumerate(("rock", "rock", "jazz"))), segment("d", 4)
-    )
+    heard = {"a": (0, 1), "b": (0, 1), "d": (4,), "f": (0,)}
+    commit(url, "one", segments, *(segment(track, n, run_id="one") for track, places in heard.items() for n in places))
     commit(url, "one", labels, *first, *named)
     commit(
         url,
@@ -51,6 +51,8 @@ def fill(url: str) -> str:
     profile = {"confidence": [0] * 7 + [40] + [0] * 2, "duration": [40] + [0] * 10, "loudness": [0] * 6 + [40] + [0] * 4}
     commit(url, "one", runs, run("one", genres=[("jazz", 10), ("rock", 30)], reasons=[("silent", 2)], **profile))
 
+    heard_again = [segment("a", n, best_genre=g, run_id="two") for n, g in enumerate(("rock", "rock", "jazz"))]
+    commit(url, "two", segments, *heard_again, *(segment("g", n, run_id="two") for n in range(2)), stale=("a",))
     commit(url, "two", labels, label("a", genre="jazz", best_genre="jazz", confidence=0.8, run_id="two"), stale=("a",))
     second = [
         label("b", genre="unknown", best_genre="jazz", confidence=0.4, run_id="two"),

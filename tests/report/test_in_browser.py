@@ -29,8 +29,13 @@ class Many(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return night.make(fill(str(tmp_path_factory.mktemp("tables"))), night.Asked(pictures=0))[0]
+def tables(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return fill(str(tmp_path_factory.mktemp("tables")))
+
+
+@pytest.fixture(scope="module")
+def page(tables: str) -> str:
+    return night.make(tables, night.Asked(pictures=0))[0]
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +211,18 @@ def test_a_track_without_segments_says_so(opened: Open, page: str):
     choose(found, 0)
     assert "written where label-catalog is run with --segments" in found.texts("tr.track")[0]
     assert found.page.locator("tr.track a").get_attribute("href") == "file:///music/b"
+
+
+@pytest.mark.parametrize(("most", "there"), [(0, ""), (5, "ag"), (7, "adg")])
+def test_a_timeline_that_was_left_out_says_so(opened: Open, tables: str, most: int, there: str):
+    found = ready(opened(night.make(tables, night.Asked(pictures=0, segments=most))[0]))
+    for name in "adeg":
+        choose(found, found.texts(NAME).index(name))
+        said, lanes = found.texts("tr.track")[0], found.page.locator("tr.track .lane").count()
+        assert (lanes > 0) == (name in there)
+        left_out = f"Its timeline was left out of this page by report --segments {most}: genre-batch query has it."
+        assert (left_out in said) == (name not in there and name != "e")
+        assert ("written where label-catalog is run with --segments" in said) == (name == "e")
 
 
 def test_a_hundred_thousand_labels_open_in_under_two_seconds(opened: Open, many: Many):

@@ -134,6 +134,15 @@ def test_a_list_that_is_not_whole_says_so(tables: str):
     assert f"The page lists 3 of {len(HOSTILE) + 6} labels" in words(page)
 
 
+def test_timelines_that_were_left_out_are_told(tables: str):
+    whole, two, none = (words(night.make(tables, night.Asked(pictures=0, segments=most))[0]) for most in (7, 6, 0))
+    assert "Choose a track to see its timeline and where it lies." in whole
+    assert "left out by report" not in whole
+    assert "1 timeline was left out by report --segments 6, which keeps those of what this run changed" in two
+    assert "Choose a track to see where it lies. 4 timelines were left out by report --segments 0, which" in none
+    assert "genre-batch query has them all." in none
+
+
 def test_recordings_that_can_be_read_have_a_picture(tmp_path: Path):
     url, song = str(tmp_path), tmp_path / "song.wav"
     soundfile.write(song, 0.5 * np.sin(np.arange(3 * 22_050) / 10), 22_050)

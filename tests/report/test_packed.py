@@ -3,13 +3,16 @@
 import base64
 import gzip
 import json
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from genre_batch.report import packed, source
-from tests.report.nights import HOSTILE, fill
+from schemas import labels, runs, segments
+from tests.report.nights import HOSTILE, commit, fill
+from tests.rows import label, run, segment
 
 
 @pytest.fixture(scope="module")
@@ -73,26 +76,75 @@ def test_addresses_follow_from_names_but_for_the_odd_ones(tables: str):
     }
 
 
-def test_timelines_are_of_the_rows_that_have_segments(tables: str):
-    rows = rows_of(tables)
+class Lines(NamedTuple):
+    """What the browser reads. segments: how many, of tracks that have any; left_out: tracks whose timeline is not there."""
+
+    segments: dict[str, int]
+    starts: list[int]
+    genres: list[int]
+    sure: list[int]
+    left_out: list[str]
+
+
+def lines_of(tables: str, most: int) -> Lines:
     with source.opened(tables) as opened:
-        text, n_tracks = packed.timelines(opened, rows, 100)
-    data = unpacked(text)
+        rows = packed.listed(opened, 100)
+        told = packed.timelines(opened, rows, most)
+    names = [row["track_id"] for row in rows]
+    data = unpacked(told.text)
     n = int(np.frombuffer(data, "<u4", 1)[0])
     counts = np.frombuffer(data, "<u4", n, 4)
-    starts = np.frombuffer(data, "<u4", counts.sum(), 4 + 4 * n)
-    genres, sure = np.frombuffer(data, "u1", 2 * counts.sum(), 4 + 4 * n + 4 * counts.sum()).reshape(2, -1)
-    assert (n, n_tracks) == (len(rows), 2)
-    assert {rows[i]["track_id"]: int(count) for i, count in enumerate(counts) if count} == {"a": 3, "d": 1}
-    assert starts.tolist() == [0, 50, 100, 200]
-    assert genres.tolist() == [1, 1, 0, 1]
-    assert sure.tolist() == [75, 75, 75, 75]
+    m = int(counts.sum())
+    starts = np.frombuffer(data, "<u4", m, 4 + 4 * n)
+    genres, sure = np.frombuffer(data, "u1", 2 * m, 4 + 4 * n + 4 * m).reshape(2, -1)
+    left_out = np.frombuffer(data, "u1", -1, 4 + 4 * n + 6 * m)
+    segments = {names[i]: int(count) for i, count in enumerate(counts) if count}
+    assert (n, left_out.size) == (len(names), len(names))
+    assert (told.tracks, told.left_out) == (len(segments), left_out.sum())
+    return Lines(segments, starts.tolist(), genres.tolist(), sure.tolist(), [names[i] for i in np.flatnonzero(left_out)])
 
 
-@pytest.mark.parametrize(("most", "tracks"), [(0, 0), (2, 0), (3, 1), (4, 2)])
-def test_timelines_that_do_not_fit_are_left_out_whole(tables: str, most: int, tracks: int):
+def test_timelines_are_of_the_rows_that_have_segments_of_the_run_that_gave_the_label(tables: str):
     with source.opened(tables) as opened:
-        assert packed.timelines(opened, packed.listed(opened, 100), most)[1] == tracks
+        assert opened.rows("SELECT count(*) AS n, min(run_id) AS run FROM segments WHERE track_id = 'b'") == [
+            {"n": 2, "run": "one"}
+        ]
+    found = lines_of(tables, 100)
+    assert found.segments == {"a": 3, "d": 1, "f": 1, "g": 2}, "b was labelled again without segments"
+    assert found.starts == [0, 50, 100, 200, 0, 0, 50]
+    assert found.genres == [1, 1, 0, 1, 1, 1, 1]
+    assert found.sure == [75] * 7
+    assert found.left_out == []
+
+
+def test_segments_of_two_runs_of_one_track_are_not_mixed(tmp_path: Path):
+    """As where a run ended between the commit of segments and that of labels."""
+    url = str(tmp_path)
+    commit(url, "one", labels, label("a", run_id="one"))
+    commit(url, "one", segments, segment("a", 0, run_id="one"), *(segment("a", n, run_id="two") for n in range(1, 4)))
+    commit(url, "one", runs, run("one"))
+    assert lines_of(url, 100).segments == {"a": 1}
+    assert lines_of(url, 1).segments == {"a": 1}, "nor counted"
+
+
+@pytest.mark.parametrize(
+    ("most", "there", "left_out"),
+    [
+        (0, "", "adfg"),
+        (2, "", "adfg"),
+        (3, "a", "dfg"),
+        (4, "a", "dfg"),
+        (5, "ag", "df"),
+        (6, "adg", "f"),
+        (7, "adfg", ""),
+    ],
+)
+def test_timelines_that_do_not_fit_are_left_out_whole_and_those_that_matter_least_first(
+    tables: str, most: int, there: str, left_out: str
+):
+    """The run changed a and gave g; f is gone."""
+    found = lines_of(tables, most)
+    assert ("".join(found.segments), "".join(found.left_out)) == (there, left_out)
 
 
 def test_the_same_tables_give_the_same_text(tables: str):

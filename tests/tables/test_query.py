@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 from deltalake import DeltaTable
 
 from genre_batch.errors import StoreUnreachable, UsageError
-from genre_batch.tables import parts, store
+from genre_batch.tables import database, parts, store
 from genre_batch.tables.query import query
 from schemas import labels, rejects, runs, shards
 from tests.rows import WHEN, label, run, shard, table
@@ -310,3 +312,24 @@ def test_a_query_starts_at_once(tables: str):
         if best < 1.5:
             return
     raise AssertionError(f"{best:.2f} s")
+
+
+LONG = "SELECT count(*) FROM range(1000000) a, range(1000000) b"
+
+
+def test_ctrl_c_ends_a_question(tables: str):
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        query(tables, LONG)
+
+
+def test_ctrl_c_ends_a_plan(tmp_path: Path):
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt), database.opened(str(tmp_path)) as connection:
+        connection.execute(LONG)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_trouble_stays_what_it_is():
+    with pytest.raises(RuntimeError, match="other"):
+        raise database.interrupted(RuntimeError("other"))

@@ -126,6 +126,8 @@
 
   // Timelines: read when the first track is opened.
   let lines = null;
+  const NONE = "It has no timeline: segments are written where label-catalog is run with --segments.";
+  const LEFT_OUT = `Its timeline was left out of this page by report --segments ${at("list").dataset.segments}: genre-batch query has it.`;
   async function timeline(i) {
     if (!lines) {
       const buffer = await unpacked("packed-timelines");
@@ -133,7 +135,7 @@
       const begins = new Uint32Array(n + 1);
       counts.forEach((count, k) => (begins[k + 1] = begins[k] + count));
       const m = begins[n], first = 4 + 4 * n;
-      lines = { begins, start: new Uint32Array(buffer, first, m), genre: new Uint8Array(buffer, first + 4 * m, m), sure: new Uint8Array(buffer, first + 5 * m, m) };
+      lines = { begins, start: new Uint32Array(buffer, first, m), genre: new Uint8Array(buffer, first + 4 * m, m), sure: new Uint8Array(buffer, first + 5 * m, m), left: new Uint8Array(buffer, first + 6 * m, n) };
     }
     const segments = [];
     for (let k = lines.begins[i]; k < lines.begins[i + 1]; k++) segments.push({ start: lines.start[k] / 10, genre: genres[lines.genre[k]] ?? "?", sure: lines.sure[k] });
@@ -193,7 +195,7 @@
       element("p", { className: "small" }, href ? element("a", { href, className: "uri" }, uriOf(i)) : element("code", { className: "uri" }, uriOf(i))),
       element("p", {}, `${genres[data.best[i]]} ${Math.round(data.sure[i] / 10)}%`, second < 0 ? "" : `, ${genres[second]} ${Math.round(data.next[i] / 10)}%, all others ${Math.round(rest / 10)}%`,
         ` · ${clock(data.seconds[i])} long · labelled ${data.days[data.day[i] ?? 0]}${data.was[i] === undefined ? "" : ` · was ${genres[data.was[i]]}`}`),
-      ...(segments.length ? lanes(i, segments) : [element("p", { className: "small" }, "Its segments are not in this page: they are written where label-catalog is run with --segments.")]));
+      ...(segments.length ? lanes(i, segments) : [element("p", { className: "small" }, lines.left[i] ? LEFT_OUT : NONE)]));
     row.after(element("tr", { className: "track" }, cell));
     row.querySelector(".pick").setAttribute("aria-expanded", "true");
   }
