@@ -27,10 +27,12 @@ def query(
 
     Example: genre-batch query --tables s3://music/genres "SELECT genre, count(*) AS n FROM labels GROUP BY genre ORDER BY n DESC"
     """
+    from genre_batch import interrupts
     from genre_batch.tables import present
     from genre_batch.tables.query import query as ask
 
-    answer = ask(tables, sql)
+    with interrupts.deadly():
+        answer = ask(tables, sql)
     if format is Form.PARQUET:
         sys.stdout.buffer.write(present.as_parquet(answer))
     elif format is Form.CSV:

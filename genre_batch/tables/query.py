@@ -6,7 +6,7 @@ from deltalake import DeltaTable
 
 from genre_batch.errors import JobError, StoreUnreachable, UsageError
 from genre_batch.tables import delta, storage
-from genre_batch.tables.database import files_of, interrupted, raised_within
+from genre_batch.tables.database import files_of, raised_within
 
 _PROMISED = "promised"
 """A schema, so that its tables do not stand among those that a question sees."""
@@ -38,8 +38,6 @@ def query(url: str, sql: str) -> pa.Table:
             return _told_apart(connection.sql(sql).to_arrow_table())
         except duckdb.Error as error:
             raise _meant(error, url) from error
-        except RuntimeError as error:
-            raise interrupted(error) from error
 
 
 def _add_view(connection: duckdb.DuckDBPyConnection, name: str, table: DeltaTable, files: list[str]) -> None:

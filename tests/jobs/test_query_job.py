@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -101,3 +102,14 @@ def test_statements_are_asked_one_by_one(tables: str, capfd: pytest.CaptureFixtu
     """Nothing of one query is there in the next."""
     assert job(capfd, "query", "--tables", tables, "CREATE TABLE mine AS SELECT 1 AS x", "--format", "csv").code == 0
     assert job(capfd, "query", "--tables", tables, "SELECT * FROM mine").code == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_question(tables: str, number: int):
+    endless = "SELECT count(*) FROM range(1000000) a, range(1000000) b"
+    asked = subprocess.Popen([sys.executable, "-m", "jobs", "query", "--tables", tables, endless], stderr=subprocess.PIPE)
+    with pytest.raises(subprocess.TimeoutExpired):
+        asked.wait(5)
+    asked.send_signal(number)
+    assert asked.wait(10) == -number
+    assert asked.stderr.read() == b""
