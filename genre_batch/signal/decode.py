@@ -100,10 +100,19 @@ def open_ffmpeg(data: bytes, block_s: float) -> Stream:
         raise Undecodable(f"FFmpeg: a sample rate of {rate_hz} Hz")
 
     def frames() -> Iterator[Samples]:
-        kind, decoded = None, 0
+        kind, decoded, damage = None, 0, None
         with container:
-            try:
-                for frame in container.decode(audio):
+            packets = container.demux(audio)
+            while True:
+                try:
+                    found = next(packets).decode()
+                except StopIteration:
+                    break
+                except (av.FFmpegError, ValueError) as error:
+                    # After a packet that cannot be decoded others may come; after one that cannot be read none does.
+                    damage = error
+                    continue
+                for frame in found:
                     # A recording put together from others may change midway, a resampler may not.
                     if kind != (kind := (frame.format.name, frame.layout.name, frame.sample_rate)):
                         # Interleaved: PyAV reads past its eight pointers where more channels lie apart.
@@ -111,10 +120,9 @@ def open_ffmpeg(data: bytes, block_s: float) -> Stream:
                     for part in to_float.resample(frame):
                         decoded += part.samples
                         yield part.to_ndarray().reshape(-1, part.layout.nb_channels).astype(np.float32, copy=False)
-            except (av.FFmpegError, ValueError) as error:
-                # A file cut short is as long as what could be decoded, as with libsndfile.
-                if not decoded:
-                    raise Undecodable(_said(error)) from error
+            # A file with damage is as long as what could be decoded.
+            if damage and not decoded:
+                raise Undecodable(_said(damage)) from damage
 
     return Stream(rate_hz, _gather(frames(), round(block_s * rate_hz)))
 

@@ -395,3 +395,13 @@ def test_codec_frames_are_gathered_in_order_and_channel_counts_kept_apart(shapes
         return (value for part in parts for value in part.ravel())
 
     assert list(flat(blocks)) == list(flat(frames))
+
+
+@pytest.mark.parametrize("kind", FFMPEG)
+def test_ffmpeg_goes_on_after_damage(kind):
+    noise = np.random.default_rng(0)
+    whole = ffmpeg_file(noise.normal(0, 0.1, (8 * RATE_HZ, 1)), *FFMPEG[kind])
+    middle = len(whole) // 2
+    damaged = whole[:middle] + noise.bytes(300) + whole[middle + 300 :]
+    heard = len(mono(decode.open_ffmpeg(damaged, BLOCK_S)))
+    assert 0.9 * 8 * RATE_HZ < heard <= len(mono(decode.open_ffmpeg(whole, BLOCK_S)))
