@@ -9,7 +9,10 @@ from jobs import options
 from jobs.config import Config
 from jobs.summary import accounts
 
-RELABEL = f'Do again what is done: {", ".join(Relabel)}, or an SQL predicate over labels such as "confidence < 0.4".'
+RELABEL = (
+    f'Do again what is done: {", ".join(Relabel)}, or an SQL predicate over labels such as "confidence < 0.4". '
+    "Where a run was stopped, the same command goes on."
+)
 
 
 def label_catalog(

@@ -228,7 +228,7 @@ def _parquet(table: pa.Table) -> bytes:
 
 def _read(url: str, name: str) -> bytes:
     try:
-        return storage.read_bytes(storage.join(url, name))
+        return storage.read_needed(storage.join(url, name))
     except Missing as error:
         raise UsageError(f"{url} is no whole bundle: {error}") from error
 

@@ -15,13 +15,15 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
-from genre_batch.errors import Forbidden, StoreUnreachable, TablesHeld
+from genre_batch.errors import StoreUnreachable, TablesHeld
 from genre_batch.tables import processes, retries, storage
 
 NAME = "_lock.json"
 REFRESH_S = 15.0
 STALE_S = 90.0
 """A lock not refreshed for so long was left behind by a run that was killed, and is taken over."""
+CLAIM_S = 600.0
+"""The same for a claim, which nobody refreshes: a take-over is eight requests, each tried again for retries.TROUBLE_S."""
 NOBODY = {"run_id": "unknown", "host": "unknown"}
 
 
@@ -43,7 +45,7 @@ class Lock:
 
     def still_mine(self) -> None:
         """To be called before each commit. Raises TablesHeld if the lock was lost, as to another run while this machine slept."""
-        if _read(self.place) == self.content:
+        if storage.read_or(self.place, lambda: b"") == self.content:
             return
         owner = _owner(self.place)
         who = f"run {owner['run_id']} on {owner['host']} has taken it over" if owner else "it is gone"
@@ -58,8 +60,8 @@ def held(tables: str, run_id: str) -> Iterator[Lock]:
     """Hold the tables for a run. Raises TablesHeld if another run does."""
     lock = Lock(tables, run_id)
     if not storage.create(lock.place, lock.content):
-        _refuse_living(lock)
-        _take_over(lock)
+        _refuse_living(lock, lock.place)
+        _take_over(lock, lock.place)
     stop = threading.Event()
     keeper = threading.Thread(target=_refresh, args=(lock, stop), daemon=True)
     keeper.start()
@@ -89,44 +91,53 @@ def _refresh(lock: Lock, stop: threading.Event) -> None:
             storage.write_bytes(lock.place, lock.content)
 
 
-def _refuse_living(lock: Lock) -> None:
-    owner = _owner(lock.place) or NOBODY
+def _refuse_living(lock: Lock, place: str) -> bool:
+    """Whether a lock or claim was left behind there, False if it is gone. Raises TablesHeld if its run lives, or may."""
+    how, stale_s = ("held", STALE_S) if place == lock.place else ("being taken over", CLAIM_S)
+    owner = _owner(place) or NOBODY
     lives = processes.lives(owner.get("process"))
     if lives is False:
-        return
-    age = _age_s(lock)
+        return True
+    age = _age_s(lock, place)
+    if age is None:
+        return False
     # A time to come was told by a clock that was wrong then or now: of such a lock, nobody knows more.
-    if lives or abs(age) < STALE_S:
-        until = "end it" if lives else f"if it was killed, run again in {STALE_S - age:.0f} s"
+    if lives or abs(age) < stale_s:
+        until = "end it" if lives else f"if it was killed, run again in {stale_s - age:.0f} s"
         raise TablesHeld(
-            f"{lock.tables} is held by run {owner['run_id']} on {owner['host']}, last heard of {max(0.0, age):.0f} s ago; "
+            f"{lock.tables} is {how} by run {owner['run_id']} on {owner['host']}, last heard of {max(0.0, age):.0f} s ago; "
             f"wait for it, or {until}"
         )
+    return True
 
 
-def _age_s(lock: Lock) -> float:
-    """Since the lock was refreshed. What the store says of an object written now is its own clock's time."""
+def _age_s(lock: Lock, place: str) -> float | None:
+    """Since it was refreshed, None if it is gone. What the store says of an object written now is its own clock's time."""
     probe = f"{lock.place}.clock-{secrets.token_hex(4)}"
     storage.write_bytes(probe, lock.content)
-    now, found = storage.stat(probe), storage.stat(lock.place)
+    now, found = storage.stat(probe), storage.stat(place)
     storage.remove(probe)
-    return (now.modified_at - found.modified_at).total_seconds() if now and found else STALE_S
+    return (now.modified_at - found.modified_at).total_seconds() if now and found else None
 
 
-def _take_over(lock: Lock) -> None:
-    """Under a lock of its own: of two runs that find the same stale lock, the later would remove the fresh one of the other."""
-    claim = f"{lock.place}.claim"
-    refusal = f"{lock.tables}: another run is taking over the same stale lock; run again, or if it was killed, remove {claim}"
+def _take_over(lock: Lock, place: str) -> None:
+    """Put this run's content where a killed run left a lock, or a claim.
+
+    Under a claim, which is a lock of its own: of two runs that find the same stale lock, the later would remove the fresh one of
+    the other. That holds for a stale claim too, which is taken over the same way. Raises TablesHeld if another run is faster.
+    """
+    claim = f"{place}.claim"
     if not storage.create(claim, lock.content):
-        raise TablesHeld(refusal)
+        _refuse_living(lock, claim)
+        _take_over(lock, claim)
     try:
         # It may have been released, or taken over, since it was found stale.
-        if storage.create(lock.place, lock.content):
+        if storage.create(place, lock.content):
             return
-        _refuse_living(lock)
-        storage.remove(lock.place)
-        if not storage.create(lock.place, lock.content):
-            raise TablesHeld(refusal)
+        if _refuse_living(lock, place):
+            storage.remove(place)
+        if not storage.create(place, lock.content):
+            raise TablesHeld(f"{lock.tables}: another run is taking over the same stale lock; run again")
     finally:
         storage.remove(claim)
 
@@ -134,17 +145,10 @@ def _take_over(lock: Lock) -> None:
 def _owner(place: str) -> dict[str, Any]:
     """Who holds the lock, as far as that is written yet: on a local disk it is there for a moment before its content. Nothing, if
     there is no lock."""
-    content = _read(place)
+    content = storage.read_or(place, lambda: b"")
     if not content and storage.stat(place) is None:
         return {}
     try:
         return NOBODY | json.loads(content)
     except ValueError:
         return NOBODY
-
-
-def _read(place: str) -> bytes:
-    try:
-        return storage.read_or(place, lambda: b"")
-    except Forbidden as error:
-        raise StoreUnreachable(str(error)) from error

@@ -39,9 +39,9 @@ def rows(url: str) -> Iterator[pa.Table]:
 
 
 def read_table(url: str) -> pa.Table:
-    """A CSV or Parquet file. Raises UsageError if it is neither."""
+    """A CSV or Parquet file. Raises UsageError if it is neither, StoreUnreachable."""
     try:
-        data = pa.BufferReader(storage.read_bytes(url))
+        data = pa.BufferReader(storage.read_needed(url))
     except Missing as error:
         raise UsageError(f"{url} does not exist, or is a folder") from error
     try:

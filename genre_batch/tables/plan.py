@@ -17,12 +17,20 @@ from genre_batch.errors import UsageError
 from genre_batch.tables import database
 from genre_batch.tables.database import parquet, quoted
 from genre_batch.tables.library import Library, Listing
-from schemas import inventory, labels, rejects, shards
+from schemas import inventory, labels, rejects, runs, shards
 from schemas.rejects import Reason
+from schemas.runs import State
 
 ARROW = pa.schema([*inventory.ARROW, pa.field("done_before", pa.bool_(), False), pa.field("refused_before", pa.bool_(), False)])
 LESSON = ("track_id", "content_version", "genre", "artist")
 """What a segment teaches: a corrected genre or artist makes it another."""
+LABELLING = "label-catalog"
+"""The job, as it stands in the runs table."""
+
+OF_THE_CONTENT = (
+    f"reason <> {quoted(Reason.FORBIDDEN.value)} AND (reason <> {quoted(Reason.MISSING.value)} OR content_version = 'missing')"
+)
+"""Rejects that stay for as long as the content does. Whether it is there and may be read, changes without it."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +64,12 @@ class Plan:
 
 
 def for_labels(listing: Listing, tables: str, *, bundle_id: str, front_end: str, relabel: str | None, folder: str) -> Plan:
-    """What has a label of this content, bundle and front end is left out, and so is what was rejected for this content.
+    """What has a label of this content, bundle and front end is left out, and so is what was rejected for this content, other than
+    for want of it or of the right to read it.
 
-    relabel: what is done again all the same: None, one of choices.Relabel, or an SQL predicate over the columns of labels. In the order
-    of track ids. Raises UsageError for a predicate that cannot be used, StoreUnreachable.
+    relabel: what is done again all the same: None, one of choices.Relabel, or an SQL predicate over the columns of labels; less
+    what runs that asked for the same have done again since one of them last finished. In the order of track ids. Raises UsageError
+    for a predicate that cannot be used, StoreUnreachable.
     """
     made_alike = f"bundle_id IS NOT DISTINCT FROM {quoted(bundle_id)} AND front_end = {quoted(front_end)}"
     good, heard = made_alike, "true"
@@ -73,10 +83,15 @@ def for_labels(listing: Listing, tables: str, *, bundle_id: str, front_end: str,
         good += f" AND track_id NOT IN (FROM {parquet(_asked(tables, relabel, folder))})"
     inside = "false" if listing.root is None else f"starts_with(uri, {quoted(listing.root.rstrip('/') + '/')})"
     with database.opened(folder) as db:
-        database.add_tables(db, tables, (labels, rejects))
+        database.add_tables(db, tables, (labels, rejects, runs))
         db.execute(f"CREATE VIEW listing AS FROM {parquet(listing.path)}")
+        db.execute(f"CREATE TABLE unfinished AS {_unfinished(made_alike, relabel)}")
+        again = "run_id IN (FROM unfinished)"
         # Tables are read once, for they may be far away.
-        for name, settled in ((labels.NAME, good), (rejects.NAME, heard)):
+        for name, settled in (
+            (labels.NAME, f"({good}) OR {again}"),
+            (rejects.NAME, f"(({heard}) OR {again}) AND {OF_THE_CONTENT}"),
+        ):
             db.execute(
                 f"CREATE TABLE {name}_held AS SELECT track_id, content_version, {settled} AS settled, {inside} AS inside, "
                 f"deleted_at IS NOT NULL AS gone FROM {name}"
@@ -93,11 +108,12 @@ def for_labels(listing: Listing, tables: str, *, bundle_id: str, front_end: str,
 
 def for_shards(library: Library, url: str, *, front_end: str, redo: Redo, folder: str) -> Plan:
     """Tracks whose segments are of this content, genre, artist and front end are left out, and so are those rejected for
-    this content, other than for want of a genre. In the order of a hash: neighbours in a library are alike; spread, every part of the
-    work and every file holds a bit of each genre."""
+    this content, other than for want of it, of the right to read it or of a genre. In the order of a hash: neighbours in a library
+    are alike; spread, every part of the work and every file holds a bit of each genre."""
     made_alike = f"front_end = {quoted(front_end)}"
     done = made_alike if redo is not Redo.ALL else "false"
-    heard = f"{made_alike} AND reason <> {quoted(Reason.NO_GENRE.value)}" if redo is Redo.NOTHING else "false"
+    stays = f"{OF_THE_CONTENT} AND reason <> {quoted(Reason.NO_GENRE.value)}"
+    heard = f"{made_alike} AND {stays}" if redo is Redo.NOTHING else "false"
     with database.opened(folder) as db:
         database.add_tables(db, url, (shards, rejects))
         db.register("listing", library.tracks)
@@ -109,6 +125,15 @@ def for_shards(library: Library, url: str, *, front_end: str, redo: Redo, folder
         path, todo = _write(db, folder, done=shards.NAME, refused=rejects.NAME, order="md5(track_id)")
     listed = library.tracks.num_rows
     return Plan(path, todo, listed, listed - todo)
+
+
+def _unfinished(made_alike: str, relabel: str | None) -> str:
+    """The ids of runs that did not come to their end, and that this run goes on with: they were asked for the same, and none that
+    was has finished since."""
+    same = f"json_extract_string(parameters, '$.relabel') IS NOT DISTINCT FROM {'NULL' if relabel is None else quoted(relabel)}"
+    alike = f"job = {quoted(LABELLING)} AND {made_alike} AND {same}"
+    finished = f"SELECT started_at FROM runs WHERE {alike} AND state = {quoted(State.FINISHED.value)}"
+    return f"SELECT run_id FROM runs WHERE {alike} AND started_at > ALL ({finished})"
 
 
 def _asked(tables: str, predicate: str, folder: str) -> str:

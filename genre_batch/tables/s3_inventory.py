@@ -92,7 +92,7 @@ def read(url: str) -> Report:
     The files of a manifest on a local disk lie beside it as in the bucket, if they were copied with it, else in the bucket.
     """
     try:
-        data = storage.read_bytes(url)
+        data = storage.read_needed(url)
         found = json.loads(data)
         kind, source, target = (found[name] for name in ("fileFormat", "sourceBucket", "destinationBucket"))
         files = [(each["key"], each["MD5checksum"]) for each in found["files"]]

@@ -28,6 +28,8 @@ REFUSALS = ("AccessDenied", "403 Forbidden", *s3.BAD_CREDENTIALS)
 DELTA_RETRIES = 1000
 """The time ends them, not the number."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+OF_ONE_FILE = (errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO, errno.EIO)
+"""What a local file alone may be at fault for: no right to read it, a link to itself, a socket, a bad place of the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,12 @@ def reaching(url: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno in FULL:
             raise StoreUnreachable(f"{url} cannot be written: the disk is full; make room and run again") from error
         if isinstance(error, PermissionError) or status in (401, 403) or any(code in said for code in REFUSALS):
-            refused = "access refused by the store; check the AWS credentials in the environment"
-            raise StoreUnreachable(f"{url}: {refused}{tried}") from error
+            asked = (
+                "by the store; check the AWS credentials in the environment"
+                if is_s3(url)
+                else "by the disk; look at owner and mode"
+            )
+            raise StoreUnreachable(f"{url}: access refused {asked}{tried}") from error
         if status == 404:
             raise StoreUnreachable(f"{url} does not exist") from error
         first = said.splitlines()[0] if said else ""
@@ -193,7 +199,7 @@ def read_bytes(uri: str, *, most: int | None = None) -> bytes:
     """The whole object.
 
     Raises Missing if it is not there, TooLarge, before anything is fetched, if it has more than `most` bytes, Forbidden if it alone is
-    refused, StoreUnreachable if the store does not answer or refuses everything.
+    refused or cannot be read, StoreUnreachable if the store does not answer or refuses everything.
     """
     with reaching(uri):
         try:
@@ -205,11 +211,26 @@ def read_bytes(uri: str, *, most: int | None = None) -> bytes:
 
 
 def _read_local(uri: str, most: int | None) -> bytes:
-    with open(uri, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if most is not None and size > most:
-            raise TooLarge(f"{uri} has {size:,} bytes, at most {most:,} are read")
-        return file.read()
+    try:
+        with open(uri, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if most is not None and size > most:
+                raise TooLarge(f"{uri} has {size:,} bytes, at most {most:,} are read")
+            return file.read()
+    except OSError as error:
+        if error.errno in OF_ONE_FILE and _is_listed(PurePosixPath(uri).parent):
+            raise Forbidden(f"{uri} cannot be read: {error.strerror}") from error
+        raise
+
+
+def _is_listed(folder: PurePosixPath) -> bool:
+    """Whether the disk that a file lies on can be read otherwise."""
+    try:
+        with os.scandir(folder) as entries:
+            next(entries, None)
+    except OSError:
+        return False
+    return True
 
 
 _read_before: dict[str, str] = {}
@@ -316,10 +337,21 @@ def remove(uri: str) -> None:
             os.remove(uri)
 
 
-def read_or(uri: str, default: Callable[[], bytes]) -> bytes:
-    """The object, or what `default` gives if it is not there."""
+def read_needed(uri: str) -> bytes:
+    """The whole of an object that is no track, so that there is no going on without it.
+
+    Raises Missing if it is not there, StoreUnreachable, also if it alone is refused.
+    """
     try:
         return read_bytes(uri)
+    except Forbidden as error:
+        raise StoreUnreachable(str(error)) from error
+
+
+def read_or(uri: str, default: Callable[[], bytes]) -> bytes:
+    """The same, or what `default` gives if it is not there. Raises StoreUnreachable."""
+    try:
+        return read_needed(uri)
     except Missing:
         return default()
 

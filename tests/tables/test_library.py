@@ -441,6 +441,28 @@ def test_an_artist_of_the_manifest_stands_where_the_file_says_nothing(tmp_path: 
     assert column(known, "artist") == ["Eve", "Bob"]
 
 
+def test_artists_of_none_of_the_tracks_are_refused(tmp_path: Path):
+    put(tmp_path, "blues/blues.00001.wav", "blues/blues.00002.wav")
+    listed = library.read(str(tmp_path), Layout.GENRE_FOLDERS)
+    with pytest.raises(UsageError) as caught:
+        library.with_artists(listed, csv(tmp_path, "track,artist\nblues00001,Ada\nblues00002,Bo\n", "artists.csv"))
+    assert str(caught.value) == (
+        f"{tmp_path / 'artists.csv'} names the artist of none of the 2 tracks: it has tracks such as 'blues00001', and the tracks "
+        "have ids such as 'blues/blues.00001.wav'"
+    )
+    with pytest.raises(UsageError, match=r"none of the 2 tracks: it has no track with an artist, and"):
+        library.with_artists(listed, csv(tmp_path, "track,artist\nblues.00001,\n", "artists.csv"))
+
+
+def test_artists_of_some_tracks_are_told_and_of_all_are_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    put(tmp_path, "blues/a.wav", "blues/b.wav")
+    listed = library.read(str(tmp_path), Layout.GENRE_FOLDERS)
+    library.with_artists(listed, csv(tmp_path, "track,artist\na,Ada\nblues/b.wav,Bo\n", "artists.csv"))
+    assert capsys.readouterr().err == ""
+    library.with_artists(listed, csv(tmp_path, "track,artist\na,Ada\nb,\n", "artists.csv"))
+    assert capsys.readouterr().err == f"warning: {tmp_path / 'artists.csv'} names the artists of 1 of 2 tracks\n"
+
+
 def test_an_artists_file_without_its_columns(tmp_path: Path):
     listed = library.read(csv(tmp_path, "uri\na.wav\n"), Layout.TREE)
     with pytest.raises(UsageError, match="no column artist, track: an artists file has track and artist"):

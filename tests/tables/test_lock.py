@@ -14,8 +14,12 @@ from pathlib import Path
 import pytest
 
 from genre_batch.errors import StoreUnreachable, TablesHeld
-from genre_batch.tables import lock, processes, storage
+from genre_batch.tables import lock, processes, retries, storage
 from tests.conftest import S3
+
+CLAIM = f"{lock.NAME}.claim"
+DEAD = f"{processes.mine()}0"
+"""The name of a process of this machine that is gone."""
 
 
 def content(tables: Path) -> dict[str, object]:
@@ -23,9 +27,9 @@ def content(tables: Path) -> dict[str, object]:
     return found
 
 
-def left_behind(tables: Path, age_s: float, process: str | None = None) -> None:
-    """The lock of a run on another machine that was last heard of so long ago, by the clock of this disk."""
-    place = tables / lock.NAME
+def left_behind(tables: Path, age_s: float, process: str | None = None, name: str = lock.NAME) -> None:
+    """The lock, or claim, of a run on another machine that was last heard of so long ago, by the clock of this disk."""
+    place = tables / name
     place.write_text(json.dumps({"run_id": "dead", "host": "far:1", "token": "t", "process": process}))
     when = place.stat().st_mtime - age_s
     os.utime(place, (when, when))
@@ -234,15 +238,105 @@ def test_a_store_that_fails_at_the_end_does_not_hide_how_the_run_ended(tmp_path:
         lose_the_store_while_held(tmp_path / "tables")
 
 
-def test_a_stale_lock_is_taken_over_by_one_run_at_a_time(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("age_s", "process", "said"),
+    [
+        (30, None, r"last heard of 3\d s ago; wait for it, or if it was killed, run again in 5[67]\d s$"),
+        (lock.CLAIM_S - 20, None, r"last heard of 58\d s ago; wait for it, or if it was killed, run again in [12]?\d s$"),
+        (20 - lock.CLAIM_S, None, r"last heard of 0 s ago; .* run again in 11\d\d s$"),
+        (1e6, processes.mine(), "last heard of 100000. s ago; wait for it, or end it$"),
+    ],
+)
+def test_a_stale_lock_is_taken_over_by_one_run_at_a_time(tmp_path: Path, age_s: float, process: str | None, said: str):
     left_behind(tmp_path, lock.STALE_S + 1)
-    claim = tmp_path / f"{lock.NAME}.claim"
-    claim.write_text("run2")
-    with pytest.raises(TablesHeld, match=r"another run is taking over .* if it was killed, remove .*_lock\.json\.claim"):
+    left_behind(tmp_path, age_s, process, CLAIM)
+    with pytest.raises(TablesHeld, match=f" is being taken over by run dead on far:1, {said}"):
         hold(tmp_path, "run3")
     assert content(tmp_path)["run_id"] == "dead"
-    claim.unlink()
-    hold(tmp_path, "run3")
+    assert sorted(os.listdir(tmp_path)) == [lock.NAME, CLAIM]
+
+
+@pytest.mark.parametrize(("age_s", "process"), [(0, DEAD), (lock.CLAIM_S + 1, None), (-lock.CLAIM_S - 10, None)])
+def test_so_is_the_claim_of_a_run_that_was_killed_while_it_took_a_lock_over(tmp_path: Path, age_s: float, process: str | None):
+    left_behind(tmp_path, lock.STALE_S + 1)
+    left_behind(tmp_path, age_s, process, CLAIM)
+    with lock.held(str(tmp_path), "run3"):
+        assert content(tmp_path)["run_id"] == "run3"
+        assert os.listdir(tmp_path) == [lock.NAME]
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_claim_that_is_just_being_written_is_held(tmp_path: Path):
+    left_behind(tmp_path, lock.STALE_S + 1)
+    (tmp_path / CLAIM).touch()
+    with pytest.raises(TablesHeld, match="is being taken over by run unknown"):
+        hold(tmp_path, "run2")
+
+
+def test_a_claim_outlasts_any_take_over():
+    assert lock.CLAIM_S > 8 * retries.TROUBLE_S
+
+
+VICTIM = """
+import os, signal, sys
+from genre_batch.tables import lock, storage
+
+left = int(sys.argv[2])
+
+def counted(act):
+    def acted(*arguments):
+        global left
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return act(*arguments)
+    return acted
+
+storage.create, storage.remove = counted(storage.create), counted(storage.remove)
+with lock.held(sys.argv[1], "victim"):
+    print("mine")
+"""
+
+
+def kill(tables: str, before: int) -> None:
+    """A run that is killed before so many-th change that it makes to its lock."""
+    ended = subprocess.run([sys.executable, "-c", VICTIM, tables, str(before)], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGKILL, "", "")
+
+
+@pytest.mark.parametrize(
+    ("kills", "left"),
+    [
+        ([3], [lock.NAME, CLAIM]),
+        ([4], [lock.NAME, CLAIM]),
+        ([5], [CLAIM]),
+        ([6], [lock.NAME, CLAIM]),
+        ([4, 4], [lock.NAME, CLAIM, f"{CLAIM}.claim"]),
+        ([4, 6], [lock.NAME, f"{CLAIM}.claim"]),
+        ([4, 7], [lock.NAME, CLAIM, f"{CLAIM}.claim"]),
+        ([4, 10], [CLAIM]),
+    ],
+)
+def test_wherever_runs_are_killed_while_they_take_over_the_next_one_gets_it(tmp_path: Path, kills: list[int], left: list[str]):
+    left_behind(tmp_path, 0, DEAD)
+    for before in kills:
+        kill(str(tmp_path), before)
+    assert sorted(os.listdir(tmp_path)) == left
+    # What is left may only be in the way of the one after it.
+    for run_id in ("run2", "run3"):
+        with lock.held(str(tmp_path), run_id):
+            assert content(tmp_path)["run_id"] == run_id
+        left_behind(tmp_path, 0, DEAD)
+
+
+def test_the_same_of_a_claim_on_s3(s3: S3):
+    tables = s3.url("claimed")
+    dead = json.dumps({"run_id": "dead", "host": "far:1", "token": "t", "process": DEAD}).encode()
+    storage.write_bytes(f"{tables}/{lock.NAME}", dead)
+    kill(tables, 4)
+    assert storage.exists(f"{tables}/{CLAIM}")
+    hold_url(tables, "run2")
+    assert [found.uri for found in storage.walk(s3.url()) if "/claimed/" in found.uri] == []
 
 
 @pytest.mark.parametrize("unfinished", [b"", b'{"run_id": "ru'])
@@ -294,11 +388,11 @@ def test_a_lock_outlasts_several_lost_refreshes():
     assert lock.STALE_S >= 4 * lock.REFRESH_S
 
 
-@pytest.mark.parametrize("stale", [False, True])
+@pytest.mark.parametrize("left", [[], [lock.NAME], [lock.NAME, CLAIM], [lock.NAME, CLAIM, f"{CLAIM}.claim"]])
 @pytest.mark.parametrize("again", range(10))
-def test_of_many_runs_at_once_one_gets_it(tmp_path: Path, stale: bool, again: int):
-    if stale:
-        left_behind(tmp_path, lock.STALE_S + 1)
+def test_of_many_runs_at_once_one_gets_it(tmp_path: Path, left: list[str], again: int):
+    for name in left:
+        left_behind(tmp_path, lock.CLAIM_S + 1, name=name)
     assert len(who_get_it(str(tmp_path))) == 1
     assert os.listdir(tmp_path) == []
 
@@ -307,8 +401,7 @@ def test_of_many_runs_at_once_one_gets_it(tmp_path: Path, stale: bool, again: in
 def test_of_many_runs_at_once_one_gets_it_on_s3(s3: S3, killed: bool):
     tables = s3.url(f"many-{killed}")
     if killed:
-        gone = f"{processes.mine()}0"
-        content = json.dumps({"run_id": "dead", "host": "far:1", "token": "t", "process": gone})
+        content = json.dumps({"run_id": "dead", "host": "far:1", "token": "t", "process": DEAD})
         storage.write_bytes(f"{tables}/{lock.NAME}", content.encode())
     assert len(who_get_it(tables)) == 1
     assert not storage.exists(f"{tables}/{lock.NAME}")

@@ -1,6 +1,7 @@
 """What is done again: new content, new parameters, and what the caller asks for; nothing else. And what is gone, and what is back."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,8 +19,8 @@ from genre_batch.errors import StoreUnreachable, UsageError
 from genre_batch.tables import plan, storage, store
 from genre_batch.tables.library import Library, Listing, write
 from genre_batch.tables.plan import Plan
-from schemas import inventory, labels, rejects, shards
-from tests.rows import WHEN, Row, label, listed, reject, shard, table
+from schemas import inventory, labels, rejects, runs, shards
+from tests.rows import WHEN, Row, label, listed, reject, run, shard, table
 
 ROOT = "/music"
 
@@ -236,10 +237,105 @@ def test_redo_of_shards(tables: str, redo: Redo, again: set[str], to_write):
     assert to_write(tables, library(written="v1", refused="v1"), redo=redo) == again
 
 
-def test_a_missing_track_is_tried_again_when_it_is_there(tables: str, to_label):
-    fill(tables, rejects, reject("gone", content_version="missing", reason="missing", stage="read"))
-    assert to_label(tables, library(gone="missing", other="missing")) == {"other"}
-    assert to_label(tables, library(gone="v1")) == {"gone"}
+def test_a_missing_track_is_tried_again_when_it_is_there(tables: str, to_label, to_write):
+    gone = reject("gone", content_version="missing", reason="missing", stage="read")
+    # Listed, and gone when it was read: moved away and back, or its disk was taken away meanwhile.
+    fill(tables, rejects, gone, reject("back", reason="missing", stage="read"))
+    for to_do in (to_label, to_write):
+        assert to_do(tables, library(gone="missing", other="missing")) == {"other"}
+        assert to_do(tables, library(gone="v1", back="v1", refused="v1")) == {"gone", "back"}
+
+
+def test_what_could_not_be_read_is_tried_each_night(tables: str, for_labels, to_write):
+    """Rights that are granted change no content."""
+    fill(tables, rejects, reject("locked", reason="forbidden", stage="read"))
+    songs = library(locked="v1", refused="v1")
+    assert [(row["track_id"], row["refused_before"]) for row in tracks(for_labels(tables, songs))] == [("locked", True)]
+    assert to_write(tables, songs) == {"locked"}
+
+
+def asked(run_id: str, day: int, relabel: str | None, **changes: object) -> Row:
+    """A run that began on this day."""
+    parameters = json.dumps({"bundle": "gtzan", "relabel": relabel, "max_minutes": 300.0})
+    return run(run_id, started_at=WHEN + timedelta(days=day), **({"parameters": parameters} | changes))
+
+
+@pytest.fixture
+def half(tmp_path: Path) -> str:
+    """Two labels and two rejects; one of each is of run2, which labels them again."""
+    url = str(tmp_path / "half")
+    fill(url, labels, label("old"), label("again", run_id="run2"))
+    fill(url, rejects, reject("old_reject"), reject("reject_again", run_id="run2"))
+    return url
+
+
+HALF = library(old="v1", again="v1", old_reject="v1", reject_again="v1", new="v1")
+SURE = "confidence < 0.9 AND genre <> 'it''s ü'"
+
+
+@pytest.mark.parametrize("state", ["stopped", "failed", "running"])
+@pytest.mark.parametrize(
+    ("relabel", "left"),
+    [
+        ("all", {"old", "old_reject", "new"}),
+        ("rejected", {"old_reject", "new"}),
+        (SURE, {"old", "new"}),
+        ("older-bundle", {"new"}),
+        (None, {"new"}),
+    ],
+)
+def test_the_same_command_goes_on(half: str, relabel: str | None, state: str, left: set[str], for_labels):
+    fill(half, runs, asked("run1", 1, relabel), asked("run2", 2, relabel, state=state), asked("run3", 3, "confidence > 2"))
+    found = for_labels(half, HALF, relabel=relabel)
+    assert todo(found) == left
+    assert (found.listed, found.unchanged) == (5, 5 - len(left))
+
+
+@pytest.mark.parametrize(
+    ("relabel", "left"), [("all", set(HALF.tracks["track_id"].to_pylist())), (SURE, {"old", "again", "new"})]
+)
+def test_after_a_run_that_finished_the_same_command_begins_anew(half: str, relabel: str, left: set[str], to_label):
+    fill(half, runs, asked("run1", 1, relabel), asked("run2", 2, relabel, state="stopped"), asked("run3", 3, relabel))
+    assert to_label(half, HALF, relabel=relabel) == left
+    # And the next one goes on with what was begun since.
+    fill(half, labels, label("new", run_id="run4"))
+    fill(half, runs, asked("run4", 4, relabel, state="stopped"))
+    assert to_label(half, HALF, relabel=relabel) == left - {"new"}
+
+
+def test_several_nights_of_the_same_command_go_on(half: str, to_label):
+    fill(half, labels, label("new", run_id="run3"))
+    fill(half, runs, asked("run2", 2, "all", state="failed"), asked("run3", 3, "all", state="stopped"))
+    assert to_label(half, HALF, relabel="all") == {"old", "old_reject"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"job": "build-shards"},
+        {"bundle_id": "bundle0"},
+        {"bundle_id": None},
+        {"front_end": "front0"},
+        {"parameters": json.dumps({"relabel": "rejected"})},
+        {"parameters": json.dumps({"relabel": None})},
+        {"parameters": None},
+    ],
+)
+def test_another_command_does_not_go_on(half: str, other: Row, to_label):
+    stopped = asked("run2", 2, "all", state="stopped")
+    fill(half, runs, stopped | other)
+    assert to_label(half, HALF, relabel="all") == {"old", "again", "old_reject", "reject_again", "new"}
+    # Nor does it end what another one began.
+    store.commit(half, runs, [store.write_part(half, runs, table(runs, stopped))], replaced=["run2"], run_id="run2")
+    fill(half, runs, asked("run3", 3, "all") | other)
+    assert to_label(half, HALF, relabel="all") == {"old", "old_reject", "new"}
+
+
+def test_what_changed_since_a_command_began_is_done_again(half: str, to_label):
+    fill(half, rejects, *(reject(reason, reason=reason, stage="read", run_id="run2") for reason in ("missing", "forbidden")))
+    fill(half, runs, asked("run2", 2, "all", state="stopped"))
+    songs = library(again="v2", reject_again="v2", missing="v1", forbidden="v1")
+    assert to_label(half, songs, relabel="all") == {"again", "reject_again", "missing", "forbidden"}
 
 
 def test_an_empty_library_has_nothing_to_do(tables: str, to_label, to_write):
@@ -411,7 +507,8 @@ def test_what_a_plan_worked_with_is_removed(tables: str, tmp_path: Path, for_lab
 
 VERSIONS = st.sampled_from(["v1", "v2", "missing"])
 IDS = st.sampled_from("abcdef")
-HELD = st.dictionaries(IDS, st.tuples(VERSIONS, st.sampled_from(["b1", "b2"]), st.booleans(), st.booleans()), max_size=6)
+ROW = st.tuples(VERSIONS, st.sampled_from(["b1", "b2"]), st.booleans(), st.booleans(), st.sampled_from(["run1", "run2"]))
+HELD = st.dictionaries(IDS, ROW, max_size=6)
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -419,28 +516,39 @@ HELD = st.dictionaries(IDS, st.tuples(VERSIONS, st.sampled_from(["b1", "b2"]), s
     now=st.dictionaries(IDS, VERSIONS),
     done=HELD,
     refused=HELD,
+    reason=st.sampled_from(["undecodable", "missing", "forbidden"]),
     relabel=st.sampled_from([None, "all", "rejected", "older-bundle"]),
 )
 def test_the_plan_is_what_sets_of_python_say(
-    tmp_path_factory: pytest.TempPathFactory, now: dict[str, str], done: dict, refused: dict, relabel: str | None
+    tmp_path_factory: pytest.TempPathFactory, now: dict[str, str], done: dict, refused: dict, reason: str, relabel: str | None
 ):
     folder = tmp_path_factory.mktemp("plan")
     url = str(folder / "tables")
+    fill(url, runs, asked("run1", 1, relabel, bundle_id="b1"), asked("run2", 2, relabel, bundle_id="b1", state="stopped"))
     for contract, row, held in ((labels, label, done), (rejects, reject, refused)):
         rows = [
-            row(t, content_version=v, bundle_id=b, deleted_at=WHEN if gone else None, uri=f"{ROOT if inside else '/x'}/{t}")
-            for t, (v, b, gone, inside) in held.items()
+            row(
+                t,
+                content_version=v,
+                bundle_id=b,
+                deleted_at=WHEN if gone else None,
+                uri=f"{ROOT if inside else '/x'}/{t}",
+                run_id=by,
+            )
+            | ({"reason": reason} if contract is rejects else {})
+            for t, (v, b, gone, inside, by) in held.items()
         ]
         if rows:
             fill(url, contract, *rows)
     found = plan.for_labels(
         listing(folder, library(**now)), url, bundle_id="b1", front_end="front1", relabel=relabel, folder=str(folder)
     )
-    good = {(t, v) for t, (v, b, _, _) in done.items() if b == "b1" and relabel != "all"}
+    good = {(t, v) for t, (v, b, _, _, by) in done.items() if (b == "b1" and relabel != "all") or by == "run2"}
     heard = {
         (t, v)
-        for t, (v, b, _, _) in refused.items()
-        if {"all": False, "rejected": False, "older-bundle": b == "b1"}.get(str(relabel), True)
+        for t, (v, b, _, _, by) in refused.items()
+        if ({"all": False, "rejected": False, "older-bundle": b == "b1"}.get(str(relabel), True) or by == "run2")
+        and (reason == "undecodable" or (reason == "missing" and v == "missing"))
     }
     expected = {t for t, v in now.items() if (t, v) not in good | heard}
     assert [row["track_id"] for row in tracks(found)] == sorted(expected)
@@ -449,8 +557,8 @@ def test_the_plan_is_what_sets_of_python_say(
     }
     held = [("labels", *each) for each in done.items()] + [("rejects", *each) for each in refused.items()]
     assert marks(found) == {
-        *((name, t, "gone") for name, t, (_, _, gone, inside) in held if t not in now and inside and not gone),
-        *((name, t, "back") for name, t, (_, _, gone, _) in held if t in now and t not in expected and gone),
+        *((name, t, "gone") for name, t, (_, _, gone, inside, _) in held if t not in now and inside and not gone),
+        *((name, t, "back") for name, t, (_, _, gone, *_) in held if t in now and t not in expected and gone),
     }
     assert found.deleted == len({t for _, t, way in marks(found) if way == "gone"})
     assert found.returned == len({t for _, t, way in marks(found) if way == "back"})

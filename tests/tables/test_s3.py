@@ -1,8 +1,9 @@
 """Reading and writing on a real S3 server, through a proxy that does what networks and stores do to people."""
 
+import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
@@ -11,10 +12,14 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from genre_batch.errors import Forbidden, Missing, StoreUnreachable, TooLarge
-from genre_batch.tables import retries, storage
+from genre_batch.models import bundle
+from genre_batch.tables import lock, manifest, retries, s3_inventory, storage
 from genre_batch.tables import s3 as requests
+from genre_batch.tables.store import Writer, write_part
+from schemas import labels
 from tests.conftest import S3
 from tests.faulty import Fault, Faulty, Rule
+from tests.rows import label, table
 
 DATA = bytes(range(256)) * 2000
 PASSING = [Fault.SERVER_ERROR, Fault.SLOW_DOWN, Fault.DENIED, Fault.RESET, Fault.LOST, Fault.STALL]
@@ -243,6 +248,37 @@ def test_without_the_right_to_list_another_object_shows_that_the_store_can_be_re
         storage.read_bytes(uri)
     with pytest.raises(StoreUnreachable, match="access refused"):
         storage.stat(uri)
+
+
+def two_commits(folder: str) -> None:
+    """The later one finds the version of the earlier in its way, and asks whose it is."""
+    for writer in [Writer(folder, run_id, [labels]) for run_id in ("run1", "run2")]:
+        writer.commit(labels, [write_part(folder, labels, table(labels, label("a")))])
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("BUNDLE_ID", bundle.load),
+        ("bundle.json", bundle.load),
+        ("tracks.csv", lambda folder: manifest.read_table(f"{folder}/tracks.csv")),
+        ("manifest.json", lambda folder: s3_inventory.read(f"{folder}/manifest.json")),
+        ("manifest.checksum", lambda folder: s3_inventory.read(f"{folder}/manifest.json")),
+        (lock.NAME, lambda folder: lock.Lock(folder, "run1").still_mine()),
+        ("labels/_delta_log/00000000000000000001.json", two_commits),
+    ],
+)
+def test_what_is_no_track_and_is_refused_ends_the_run(faulty: Faulty, s3: S3, name: str, read: Callable[[str], object]):
+    folder = s3.url("storage", "needed", name.split("/")[0])
+    inventory = {"fileFormat": "CSV", "sourceBucket": "a", "destinationBucket": "a", "fileSchema": "Key", "files": []}
+    for other, data in (("BUNDLE_ID", b"x"), ("manifest.json", json.dumps(inventory).encode()), ("other", b"x")):
+        storage.write_bytes(f"{folder}/{other}", data)
+    faulty.rules = [Rule(Fault.DENIED, "GET", name.replace(".", r"\.") + "$")]
+    with pytest.raises(
+        StoreUnreachable, match=f"{name} is refused by the store, which other objects are not; grant s3:GetObject"
+    ):
+        read(folder)
+    assert faulty.injected() > 0
 
 
 def test_an_object_that_is_too_large_is_not_fetched(faulty: Faulty, uri: str):

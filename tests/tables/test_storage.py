@@ -1,8 +1,11 @@
 """One way to list, read and write; here on a local disk, in test_s3.py on S3."""
 
+import errno
 import os
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from genre_batch.errors import Missing, StoreUnreachable, TooLarge
+from genre_batch.errors import Forbidden, Missing, StoreUnreachable, TooLarge
 from genre_batch.tables import storage
 
 
@@ -167,6 +170,99 @@ def test_more_bytes_than_asked_for_are_not_read(tmp_path: Path):
     assert storage.read_bytes(uri, most=1000) == bytes(1000)
     with pytest.raises(TooLarge, match=r"x\.bin has 1,000 bytes, at most 999 are read$"):
         storage.read_bytes(uri, most=999)
+
+
+def itself(place: Path) -> None:
+    place.symlink_to(place.name)
+
+
+def sockets(place: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(place.name)
+
+
+def unreadable_bytes(place: Path) -> None:
+    # Nothing lies at the first address of a process.
+    place.symlink_to("/proc/self/mem")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (itself, "Too many levels of symbolic links"),
+        (sockets, "No such device or address"),
+        (unreadable_bytes, "Input/output error"),
+    ],
+)
+def test_one_file_that_cannot_be_read_is_a_reject_and_where_it_is_needed_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], None], said: str
+):
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "x.mp3")
+    uri = str(tmp_path / "x.mp3")
+    with pytest.raises(Forbidden) as refused:
+        storage.read_bytes(uri)
+    assert str(refused.value) == f"{uri} cannot be read: {said}"
+    for read in (storage.read_needed, lambda uri: storage.read_or(uri, lambda: b"default")):
+        with pytest.raises(StoreUnreachable) as ended:
+            read(uri)
+        assert str(ended.value) == str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("number", "folder", "expected"),
+    [
+        (errno.EPERM, "", Forbidden),
+        # As of a mount that has gone: no file of it can be read.
+        (errno.EIO, "gone", StoreUnreachable),
+        (errno.EPERM, "gone", StoreUnreachable),
+        (errno.ESTALE, "", StoreUnreachable),
+    ],
+)
+def test_one_file_is_told_from_a_whole_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, folder: str, expected: type[Exception]
+):
+    def fails(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("builtins.open", fails)
+    with pytest.raises(expected, match=r"x\.mp3"):
+        storage.read_bytes(str(tmp_path / folder / "x.mp3"))
+
+
+ANOTHER_USER = """
+import os, sys
+from genre_batch.errors import Forbidden, StoreUnreachable
+from genre_batch.tables import s3, storage
+# Imports what another user may not be able to read.
+s3.client_errors()
+os.chdir(sys.argv[1])
+if os.geteuid() == 0:
+    os.setuid(65534)
+acts = [lambda: storage.read_bytes("open/x.mp3"), lambda: storage.read_bytes("closed/x.mp3"), lambda: list(storage.walk("closed"))]
+for act in acts:
+    try:
+        act()
+    except (Forbidden, StoreUnreachable) as error:
+        print(type(error).__name__, error)
+"""
+
+
+def test_what_another_user_may_not_read(tmp_path: Path):
+    for name, mode in (("open", 0o755), ("closed", 0o311)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.mp3").touch(0)
+        (tmp_path / name).chmod(mode)
+    tmp_path.chmod(0o755)
+    said = subprocess.run(
+        [sys.executable, "-c", ANOTHER_USER, str(tmp_path)], capture_output=True, text=True, check=True
+    ).stdout
+    (tmp_path / "closed").chmod(0o755)
+    assert said.splitlines() == [
+        "Forbidden open/x.mp3 cannot be read: Permission denied",
+        "StoreUnreachable closed/x.mp3: access refused by the disk; look at owner and mode",
+        "StoreUnreachable closed: access refused by the disk; look at owner and mode",
+    ]
 
 
 def fail(error: Exception) -> None:
