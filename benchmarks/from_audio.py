@@ -70,9 +70,10 @@ def main() -> None:
     options.add_argument("--shards", required=True, help="published spectrograms, as import-spectrograms makes them")
     options.add_argument("--recordings", required=True, help="folder with a folder of recordings for each genre")
     options.add_argument("--bundle", default="gtzan", help="whose networks are trained anew, default %(default)s")
+    options.add_argument("--seed", type=int, default=0, help="added to the seed of each network and its folds")
     asked = options.parse_args()
     bundle, shards = bundles.load(asked.bundle), segments.open_shards(asked.shards)
-    members = bundle.facts["provenance"]["members"]
+    members = [member | {"seed": member["seed"] + asked.seed} for member in bundle.facts["provenance"]["members"]]
     genres = Taxonomy.of(shards.tracks["genre"].to_pylist())
     recordings = {
         row["track_id"].rsplit("/", 1)[-1].rsplit(".", 1)[0]: row["uri"]

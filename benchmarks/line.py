@@ -44,10 +44,10 @@ class _Nobody:
     """Stands where the actor is that a run's progress is told to."""
 
     @property
-    def add(self) -> "_Nobody":
+    def add_all(self) -> "_Nobody":
         return self
 
-    def remote(self, outcome: str, audio_s: float) -> None:
+    def remote(self, counts: dict[str, int], audio_s: float) -> None:
         pass
 
 

@@ -40,7 +40,7 @@ def findings(shards_url: str, version: int | None = None) -> str | None:
     version: of the shards as they are now, so that the sentence can say that they have changed since. Raises StoreUnreachable.
     """
     try:
-        kept = json.loads(storage.read_bytes(_place(shards_url)))
+        kept = json.loads(storage.read_needed(_place(shards_url)))
     except Missing:
         return None
     if not any(kept["findings"].values()):

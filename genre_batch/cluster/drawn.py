@@ -143,7 +143,7 @@ def _standing(draw: Draw) -> dict[str, Any]:
     """How a draw stands: `figures` and `seconds` of its folds, and whether it is `finished`; empty if it has not done one."""
     if not storage.exists(draw.uri):
         return {}
-    found: dict[str, Any] = json.loads(storage.read_bytes(draw.uri))
+    found: dict[str, Any] = json.loads(storage.read_needed(draw.uri))
     return found
 
 

@@ -125,7 +125,7 @@ def cross_validate(shards: Shards, trials: list[Trial], place: str, *, only: Col
 
 def stored(uri: str) -> pa.Table:
     """What a fold found, rows as FOUND. Raises Missing."""
-    return pq.read_table(pa.BufferReader(storage.read_bytes(uri)))
+    return pq.read_table(pa.BufferReader(storage.read_needed(uri)))
 
 
 def _run(shards: Shards, jobs: list[Held]) -> None:

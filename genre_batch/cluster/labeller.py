@@ -1,6 +1,7 @@
 """What labels tracks in a worker process: bytes to rows, one track after the other."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import ray
 
-from genre_batch.cluster import guard, heap
-from genre_batch.cluster.accounts import Stamp, Written, account, read_track
+from genre_batch.cluster import ahead, guard, heap
+from genre_batch.cluster.accounts import Stamp, Written, account
 from genre_batch.cluster.metrics import Meter, Stage
+from genre_batch.cluster.tally import Teller
 from genre_batch.errors import TrackError, UsageError
 from genre_batch.evaluation.profile import Profile
 from genre_batch.limits import Limits
@@ -40,7 +42,8 @@ class Labeller:
         gpu: bool,
     ) -> None:
         """until: when no further track is begun, in seconds since 1970; None for no end. timeline: rows of segments too."""
-        self.stamp, self.limits, self.counted, self.until, self.timeline = stamp, limits, counted, until, timeline
+        self.stamp, self.limits, self.until, self.timeline = stamp, limits, until, timeline
+        self.told = Teller(counted)
         self.bundle = bundles.load(bundle_url)
         if self.bundle.bundle_id != stamp.bundle_id:
             raise UsageError(f"bundle {bundle_url} was replaced during the run; what was committed before stays, run again")
@@ -53,16 +56,16 @@ class Labeller:
     def __call__(self, tracks: list[dict[str, Any]]) -> Written:
         rows: dict[str, list[dict[str, Any]]] = {labels.NAME: [], segments.NAME: [], rejects.NAME: []}
         left: list[str] = []
-        for track in tracks:
+        for track, read in ahead.each(tracks, self.limits):
             if self.until is not None and time.time() >= self.until:
                 left.append(track["track_id"])
                 continue
             try:
                 with guard.at_most(self.limits.work_s):
-                    features, logits = self._heard(track)
+                    features, logits = self._heard(read)
             except TrackError as error:
                 rows[rejects.NAME].append(self.stamp.reject(track, error))
-                self.counted.add.remote(error.reason.value, 0.0)
+                self.told.add(error.reason.value, 0.0)
                 self.meter.track(error.reason.value)
                 continue
             label = self._label(track, features, logits)
@@ -70,7 +73,8 @@ class Labeller:
             self.meter.labelled(label["genre"], features.duration_s)
             if self.timeline:
                 rows[segments.NAME] += self._timeline(track, features, logits)
-            self.counted.add.remote("labelled", features.duration_s)
+            self.told.add("labelled", features.duration_s)
+        self.told.tell()
         parts = []
         for contract in (labels, segments, rejects):
             if rows[contract.NAME]:
@@ -81,10 +85,10 @@ class Labeller:
         audio_s = sum(row["duration_s"] for row in labelled)
         return account(parts, [row["track_id"] for row in labelled], refused, audio_s, Profile.of(labelled, refused), left)
 
-    def _heard(self, track: dict[str, Any]) -> tuple[TrackFeatures, np.ndarray]:
+    def _heard(self, read: Callable[[], bytes]) -> tuple[TrackFeatures, np.ndarray]:
         """The segments of a track, and their logits. Raises TrackError."""
         with self.meter.timing(Stage.READ):
-            data = read_track(track, self.limits)
+            data = read()
         with self.meter.timing(Stage.EXTRACT):
             features = extract(data, self.bundle.front_end, self.limits)
         with self.meter.timing(Stage.SCORE):

@@ -100,6 +100,9 @@ class Run:
         self.state: State | None = None
         """As it was committed last."""
 
+        self.refused_again = 0
+        """Tracks that were tried, and had been refused before."""
+
         self.announced = False
         """Whether the runs table has a row of this run."""
 
@@ -173,6 +176,7 @@ class Run:
         for column, known in (("done_before", self.done_before), ("refused_before", self.refused_before)):
             ids = tracks.filter(tracks[column])["track_id"].to_pylist()
             known += [track_id for track_id in ids if track_id not in left]
+        self.refused_again += pc.sum(tracks["refused_before"]).as_py() or 0
         new = tracks.filter(pc.invert(pc.or_(tracks["done_before"], tracks["refused_before"])))
         self.new += [
             row["modified_at"] for row in new.select(["track_id", "modified_at"]).to_pylist() if row["track_id"] not in left
@@ -199,6 +203,8 @@ class Run:
 
     def _refuse_too_many_rejects(self, *, of: int) -> None:
         most = max(FEW_REJECTS, self.max_reject_fraction * of) if self.max_reject_fraction else 0
+        # Those that are tried every night would otherwise stop the first quiet one.
+        most += self.refused_again
         if self.summary.rejected > most:
             reasons = sorted(self.profile.reasons.items(), key=lambda item: -item[1])
             raise TooManyRejects(

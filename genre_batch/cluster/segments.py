@@ -93,7 +93,7 @@ def _segments(
 
 
 def _batches(file: str, chosen: pa.Array, columns: tuple[str, ...]) -> Iterator[pa.Table]:
-    part = pq.ParquetFile(pa.BufferReader(storage.read_bytes(file)))
+    part = pq.ParquetFile(pa.BufferReader(storage.read_needed(file)))
     for batch in part.iter_batches(ROWS_A_BLOCK, columns=["track_id", "genre", "segment", *columns]):
         rows = pa.table(batch)
         yield rows.filter(pc.is_in(rows["track_id"], chosen))

@@ -15,6 +15,7 @@ from genre_batch.cluster import guard, heap, session
 from genre_batch.cluster.accounts import Stamp, Written, account, read_track
 from genre_batch.cluster.metrics import DONE, Meter
 from genre_batch.cluster.run import Run, Summary, new_run_id
+from genre_batch.cluster.tally import Teller
 from genre_batch.cluster.work import Spread
 from genre_batch.errors import NoGenre, TrackError, UsageError
 from genre_batch.evaluation.profile import Profile
@@ -67,7 +68,7 @@ class Sharder:
     """Lives in a worker process: bytes to segments, one track after the other."""
 
     def __init__(self, stamp: Stamp, front_end: FrontEnd, counted: "ray.actor.ActorHandle") -> None:
-        self.stamp, self.front_end, self.counted = stamp, front_end, counted
+        self.stamp, self.front_end, self.told = stamp, front_end, Teller(counted)
         self.meter = Meter(stamp.job)
         retries.on_retry = self.meter.retried
         heap.keep_freed()
@@ -86,17 +87,18 @@ class Sharder:
                     features = self.features(track)
             except TrackError as error:
                 refused.append(self.stamp.reject(track, error))
-                self.counted.add.remote(error.reason.value, 0.0)
+                self.told.add(error.reason.value, 0.0)
                 self.meter.track(error.reason.value)
                 continue
             rows += self._rows(track, features)
             done.append(track["track_id"])
             audio_s += features.duration_s
-            self.counted.add.remote("written", features.duration_s)
+            self.told.add("written", features.duration_s)
             self.meter.track(DONE, features.duration_s)
             if sum(len(row["spectrogram"] or b"") for row in rows) >= PART_BYTES:
                 parts.append(self._write(rows))
                 rows = []
+        self.told.tell()
         if rows:
             parts.append(self._write(rows))
         if refused:

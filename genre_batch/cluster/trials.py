@@ -54,7 +54,7 @@ def _outcomes(table: FeatureTable, tried: list[Cell], out: str, run_id: str, see
         progress.say(f"going on with {run_id}: {len(tried) - len(open_cells)} of {len(tried)} trials are finished")
     if open_cells:
         _run(table, {cell: stored[cell] for cell in open_cells}, storage.join(out, "tune", run_id), seed)
-    return [json.loads(storage.read_bytes(stored[cell])) | asdict(cell) for cell in tried]
+    return [json.loads(storage.read_needed(stored[cell])) | asdict(cell) for cell in tried]
 
 
 def _run(table: FeatureTable, stored: dict[Cell, str], place: str, seed: int) -> None:

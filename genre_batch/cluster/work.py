@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -35,8 +36,10 @@ from genre_batch.tables import store
 from genre_batch.tables.plan import Plan
 from schemas import rejects
 
-CALLS_PER_CPU = 8
-"""Enough for an even load and little to do again when a worker is lost, few enough for parts of a useful size."""
+SHARE = 1.5
+LEAST_TRACKS = 16
+"""A call gets this share of what a slot has left: long ones first, for between two calls a slot waits a tenth of a second, then shorter
+and shorter ones, so that all end together (guided self-scheduling, Polychronopoulos and Kuck 1987)."""
 
 WINDOW_PER_CPU = 4096
 LEAST_WINDOW = 65_536
@@ -89,9 +92,10 @@ class Spread:
                     return
 
     def _window(self, window: pa.Table, counted: Any) -> Iterator[tuple[pa.Table, Written]]:
-        size = max(1, min(self.most, -(-window.num_rows // (CALLS_PER_CPU * session.cpus()))))
+        sizes = _sizes(window.num_rows, self.most, session.cpus())
         for attempt in range(ATTEMPTS):
-            calls = [window.slice(i, size).combine_chunks() for i in range(0, window.num_rows, size)]
+            starts = accumulate(sizes, initial=0)
+            calls = [window.slice(start, size).combine_chunks() for start, size in zip(starts, sizes, strict=False)]
             lost = set(range(len(calls)))
             errors: list[BaseException] = []
             for call, written in self._calls(calls, counted, errors):
@@ -99,7 +103,8 @@ class Spread:
                 yield calls[call], written
             if not lost:
                 return
-            window, size = pa.concat_tables([calls[call] for call in sorted(lost)]), 1
+            window = pa.concat_tables([calls[call] for call in sorted(lost)])
+            sizes = [1] * window.num_rows
             if attempt < ATTEMPTS - 1:
                 progress.say(f"{len(lost)} workers ended before their time: {window.num_rows} tracks are done again one by one")
         for error in errors:
@@ -145,6 +150,15 @@ class Spread:
         ]
         part = store.write_part(self.stamp.url, rejects, pa.Table.from_pylist(refused, rejects.ARROW))
         return account([part], [], refused, 0.0, Profile.of([], refused))
+
+
+def _sizes(n_tracks: int, most: int, slots: int) -> list[int]:
+    """Of the calls; each slot has at least one where there are tracks enough."""
+    sizes: list[int] = []
+    while left := n_tracks - sum(sizes):
+        share = -(-left // max(1, round(SHARE * slots)))
+        sizes.append(min(left, most, max(share, min(LEAST_TRACKS, -(-n_tracks // slots)))))
+    return sizes
 
 
 @contextmanager

@@ -38,6 +38,6 @@ def read(url: str, base: Recipe) -> Recipe:
     """A TOML file of what differs from `base`. Raises UsageError, StoreUnreachable."""
     try:
         # A byte that is no UTF-8 becomes a character that no TOML holds outside of texts.
-        return recipe.read(storage.read_bytes(storage.normal(url)).decode(errors="replace"), url, base)
+        return recipe.read(storage.read_needed(storage.normal(url)).decode(errors="replace"), url, base)
     except Missing as error:
         raise UsageError(f"no recipe {url}: {error}") from error

@@ -19,7 +19,7 @@ PAGE = 25
 MEANINGS = {
     "no_genre": "The library does not say its genre.",
     "missing": "It was listed, and gone when it was read.",
-    "forbidden": "The store refuses this object.",
+    "forbidden": "It may not be read; it is tried again every night.",
     "too_large": "The file is larger than --max-mb.",
     "empty": "Nothing is in the file.",
     "undecodable": "Neither decoder finds audio in it.",

@@ -128,7 +128,7 @@ def _refuse_empty(url: str, n: int) -> None:
 
 def _batches(table: DeltaTable, columns: list[str]) -> Iterator[pa.Table]:
     for file in table.file_uris():
-        part = pq.ParquetFile(pa.BufferReader(storage.read_bytes(file)))
+        part = pq.ParquetFile(pa.BufferReader(storage.read_needed(file)))
         yield from (pa.table(batch) for batch in part.iter_batches(ROWS_A_BATCH, columns=columns) if batch.num_rows)
 
 

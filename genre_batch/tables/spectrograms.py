@@ -104,7 +104,7 @@ def read_archive(url: str, n_bands: int) -> Archive:
     Raises UsageError naming the array that is missing or of the wrong kind, StoreUnreachable.
     """
     try:
-        data = storage.read_bytes(url)
+        data = storage.read_needed(url)
     except Missing as error:
         raise UsageError(f"{url} does not exist, or is a folder") from error
     arrays = _arrays(url, data)

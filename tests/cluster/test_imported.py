@@ -110,7 +110,7 @@ def test_a_worker_accounts_for_every_track(ray_session: None, archive: str, tmp_
     assert written.checksum == store.checksum(NAMES)
     assert written.audio_s == pytest.approx(2 * 387 * 1708 / 22_050)
     assert {receipt.table: receipt.rows for receipt in written.receipts} == {shards.NAME: 6, rejects.NAME: 1}
-    assert ray.get(importer.counted.seen.remote()) == {"written": 2, "no_genre": 1, "audio_s": 60}
+    assert ray.get(importer.told.counted.seen.remote()) == {"written": 2, "no_genre": 1, "audio_s": 60}
     nothing = worker(source, tmp_path / "none")([])
     assert (nothing.receipts, nothing.done, nothing.rejected) == ([], 0, 0)
 

@@ -536,6 +536,16 @@ def test_the_share_is_of_what_was_tried(nights: Nights):
         publish(nights.run("run2", **of(40), **more), refusing("new0", "new1", "new2", "new3"))
 
 
+def test_what_was_refused_before_is_no_news(nights: Nights):
+    forbidden = refusing(*(f"t{i:02}" for i in range(5)), error=errors.Forbidden("not you"))
+    publish(nights.run("run1", **of(60)), forbidden)
+    summary = publish(nights.run("run2", **of(60), new="v1"), forbidden)
+    assert (summary.done, summary.rejected, summary.unchanged) == (1, 5, 55)
+    more = {f"t{i:02}": "v1" for i in range(60, 65)}
+    with pytest.raises(TooManyRejects, match="9 of 10 tracks"):
+        publish(nights.run("run3", **of(60), new="v1", **more), refusing(*(f"t{i:02}" for i in [*range(5), *range(60, 64)])))
+
+
 def test_a_run_that_is_sure_to_have_too_many_rejects_stops_at_once(nights: Nights):
     run = nights.run("run1", **of(40))
     run.commit_every = CommitEvery(tracks=10)

@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import ray
+from hypothesis import given
+from hypothesis import strategies as st
 
 from genre_batch.cluster import work
 from genre_batch.cluster.accounts import Stamp, Written, account
@@ -87,6 +89,20 @@ def test_every_track_is_done_once(ray_session: None, tmp_path: Path, n: int) -> 
     answers = spread(n, tmp_path, f"counts-{n}", Counts)
     assert ids(answers) == [f"t{i:03}" for i in range(n)]
     assert all(written.checksum == store.checksum(tracks["track_id"].to_pylist()) for tracks, written in answers)
+
+
+@given(n=st.integers(0, 5000), most=st.integers(1, 512), slots=st.integers(1, 64))
+def test_sizes_of_calls(n: int, most: int, slots: int) -> None:
+    sizes = work._sizes(n, most, slots)
+    assert sum(sizes) == n
+    assert sizes == sorted(sizes, reverse=True)
+    assert all(1 <= size <= most for size in sizes)
+    assert n < slots or max(sizes) <= -(-n // slots)
+
+
+def test_long_calls_come_first() -> None:
+    assert work._sizes(1000, 128, 2) == [128] * 5 + [120, 80, 54, 36, 24, 16, 16, 14]
+    assert work._sizes(3, 128, 2) == [2, 1]
 
 
 def test_a_plan_larger_than_a_window(ray_session: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
