@@ -136,7 +136,8 @@ def told(what: str, standing: Standing) -> str:
     """labelling: 40 of 1000 after 60 s, 1.3 a second, about 12 min left; 1 rejected"""
     speed = f", {standing.per_s:.3g} a second" if standing.per_s is not None else ""
     left = f", about {duration(standing.left_s)} left" if standing.left_s is not None else ""
-    return f"{what}: {standing.done} of {standing.total} after {duration(standing.elapsed_s)}{speed}{left}; {standing.remark}"
+    remark = f"; {standing.remark}" if standing.remark else ""
+    return f"{what}: {standing.done} of {standing.total} after {duration(standing.elapsed_s)}{speed}{left}{remark}"
 
 
 def duration(seconds: float) -> str:
