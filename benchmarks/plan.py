@@ -156,7 +156,7 @@ def stamped(some: pa.Table, schema: pa.Schema, columns: dict[str, object], at: s
 
 def in_a_fresh_process(way: str, folder: str) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.plan", "--measure", way, folder]
-    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, float] = json.loads(ended.stdout)
     return found
 

@@ -33,7 +33,9 @@ def opened(folder: str) -> Iterator[duckdb.DuckDBPyConnection]:
         if said := raised_within(error):
             raise StoreUnreachable(f"the tables cannot be read: {said}") from error
         if isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException):
-            raise StoreUnreachable(f"there is no room to work in {folder}: {str(error).splitlines()[0]}") from error
+            raise StoreUnreachable(
+                f"{folder} cannot be worked in, as where its disk is full: {str(error).splitlines()[0]}"
+            ) from error
         raise
     except RuntimeError as error:
         raise interrupted(error) from error

@@ -10,6 +10,7 @@ Trouble of an S3 store that passes is waited for (tables.retries says how long),
 import errno
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -356,6 +357,36 @@ def read_or(uri: str, default: Callable[[], bytes]) -> bytes:
         return default()
 
 
+class _Shared:
+    """A file that several threads read at once, each from a place of its own.
+
+    DuckDB goes to a place and reads there in two steps, with one file in all of its threads, and takes what comes for what it asked
+    for.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._places: dict[int, int] = {}
+
+    def seek(self, place: int) -> int:
+        self._places[threading.get_ident()] = place
+        return place
+
+    def tell(self) -> int:
+        return self._places.get(threading.get_ident(), 0)
+
+    def read(self, size: int = -1) -> bytes:
+        with self._lock:
+            self._file.seek(self.tell())
+            found: bytes = self._file.read(size)
+        self.seek(self.tell() + len(found))
+        return found
+
+    def close(self) -> None:
+        self._file.close()
+
+
 class Shelf(fsspec.AbstractFileSystem):
     """Some files under names `shelf://…` of their own, to read and no more: for a database that could write what it may read."""
 
@@ -372,7 +403,7 @@ class Shelf(fsspec.AbstractFileSystem):
         if mode != "rb":
             raise PermissionError(f"{path}: {self.REFUSAL}")
         uri = self._uri(path)
-        return filesystem(uri).open(uri, "rb")
+        return _Shared(filesystem(uri).open(uri, "rb"))
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
         uri = self._uri(path)

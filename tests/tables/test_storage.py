@@ -5,8 +5,10 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -332,7 +334,7 @@ def shelf(tmp_path: Path) -> storage.Shelf:
 
 def test_a_shelf_reads_its_files(shelf: storage.Shelf):
     for name in ("shelf://labels/x", "labels/x"):
-        with shelf.open(name, "rb") as file:
+        with closing(shelf.open(name, "rb")) as file:
             file.seek(7)
             assert file.read() == b"789"
         assert shelf.info(name)["size"] == 10
@@ -362,3 +364,27 @@ def test_what_is_not_on_a_shelf_is_not_there(shelf: storage.Shelf):
             shelf.open(name, "rb")
         assert not shelf.exists(name)
         assert shelf.glob(name) == []
+
+
+def test_threads_read_a_file_of_the_shelf_each_from_its_own_place(tmp_path: Path):
+    (tmp_path / "a").write_bytes(bytes(range(200)))
+    shared = storage.Shelf({"shelf://a": str(tmp_path / "a")}).open("shelf://a")
+    there, found = threading.Barrier(2), {}
+
+    def read(place: int) -> None:
+        shared.seek(place)
+        there.wait(10)
+        found[place] = [shared.read(5), shared.read(5), shared.tell()]
+
+    threads = [threading.Thread(target=read, args=(place,)) for place in (10, 100)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {
+        place: [bytes(range(place, place + 5)), bytes(range(place + 5, place + 10)), place + 10] for place in (10, 100)
+    }
+    assert shared.tell() == 0
+    shared.seek(198)
+    assert shared.read() == bytes([198, 199])
+    shared.close()
