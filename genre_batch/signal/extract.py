@@ -13,6 +13,9 @@ from genre_batch.limits import Limits
 from genre_batch.signal import decode, segment, spectrogram
 from genre_batch.signal.decode import Samples
 
+KEPT_BYTES = 64 * 2**20
+"""Of energies that wait for the loudest of their track. A longer recording, of some forty minutes and more, is heard twice."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrackFeatures:
@@ -32,10 +35,15 @@ def extract(data: bytes, front_end: FrontEnd, limits: Limits = Limits()) -> Trac
 
     Raises TrackError with its reason code for a track that cannot be used, or of which more than `limits.audio_s` come, and nothing else.
     """
-    return decode.decoded(data, front_end.block_s, partial(_extract, front_end=front_end, limits=limits))
+    found = decode.decoded(data, front_end.block_s, partial(_extract, front_end=front_end, limits=limits))
+    if isinstance(found, float):
+        found = decode.decoded(data, front_end.block_s, partial(_extract, front_end=front_end, limits=limits, loudest=found))
+    assert isinstance(found, TrackFeatures)
+    return found
 
 
-def _extract(stream: decode.Stream, front_end: FrontEnd, limits: Limits) -> TrackFeatures:
+def _extract(stream: decode.Stream, front_end: FrontEnd, limits: Limits, loudest: float | None = None) -> TrackFeatures | float:
+    """The features, or for a recording too long to keep all energies of: the largest of them, to begin again with as `loudest`."""
     rate_hz = front_end.sample_rate_hz
     loudness, duration = decode.Loudness(), segment.Duration()
     heard = decode.within(decode.mono(stream), rate_hz=stream.rate_hz, most_s=limits.audio_s)
@@ -49,7 +57,8 @@ def _extract(stream: decode.Stream, front_end: FrontEnd, limits: Limits) -> Trac
 
         blocks = denoise.subtract(blocks, sample_rate_hz=rate_hz, denoise=front_end.denoise)
     describe = _describer(front_end)
-    by_track = front_end.reference == "track"
+    by_track = front_end.reference == "track" and loudest is None
+    largest, kept = 0.0, 0
     positions: list[int] = []
     drawn: list[npt.NDArray[Any]] = []
     described: list[npt.NDArray[np.float64]] = []
@@ -57,15 +66,23 @@ def _extract(stream: decode.Stream, front_end: FrontEnd, limits: Limits) -> Trac
         positions.append(position)
         if front_end.spectrograms:
             energy = spectrogram.power(samples, front_end)
-            # Relative to the track's maximum, they can only be finished when all are there; others at once, to keep memory flat.
-            drawn.append(energy if by_track else _draw(energy, front_end, float(energy.max())))
+            # Relative to the track's maximum, they can only be finished when that is known; others at once, to keep memory flat.
+            if by_track:
+                largest, kept = max(largest, float(energy.max())), kept + energy.nbytes
+                if kept <= KEPT_BYTES:
+                    drawn.append(energy)
+                else:
+                    drawn, described, describe = [], [], None
+            else:
+                drawn.append(_draw(energy, front_end, float(energy.max()) if loudest is None else loudest))
         if describe:
             described.append(describe(samples))
-    if drawn and by_track:
-        loudest = max(float(energy.max()) for energy in drawn)
-        # One at a time in its place: of two hours, all energies and all pictures together are a third more.
+    if kept > KEPT_BYTES:
+        return largest
+    if by_track:
+        # One at a time in its place: all energies and all pictures together are a third more.
         for i, energy in enumerate(drawn):
-            drawn[i] = _draw(energy, front_end, loudest)
+            drawn[i] = _draw(energy, front_end, largest)
     return TrackFeatures(
         spectrograms=np.stack(drawn) if drawn else None,
         descriptors=np.stack(described) if described else None,

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genre_batch.errors import Empty, NotFinite, Silent, TooLong, TooShort, TrackError, Undecodable
-from genre_batch.front_end import GTZAN_PUBLISHED, MEL, PRESETS, SEED_3S, SEED_10S, Denoise, FrontEnd
+from genre_batch.front_end import GTZAN_PUBLISHED, MEL, PRESETS, SEED_3S, SEED_10S, Denoise, Descriptors, FrontEnd
 from genre_batch.limits import Limits
 from genre_batch.signal import denoise
 from genre_batch.signal.extract import TrackFeatures, extract
@@ -418,6 +418,21 @@ print(peak() - before, features.duration_s, *features.spectrograms.shape)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of a process's memory is read from Linux's /proc")
+def test_a_long_recording_is_heard_twice_and_looks_the_same(monkeypatch):
+    front_end = dataclasses.replace(GTZAN_PUBLISHED, segment_hop_s=2.5, descriptors=Descriptors())
+    samples = music(25)
+    # The loudest comes after what is no longer kept.
+    samples[-4 * RATE_HZ :] *= 3
+    data = sound_file(samples, subtype="FLOAT")
+    once = extract(data, front_end)
+    monkeypatch.setattr("genre_batch.signal.extract.KEPT_BYTES", 3 * once.spectrograms[0].size * 4)
+    twice = extract(data, front_end)
+    assert len(once.positions) == 7
+    for name in ("spectrograms", "descriptors", "positions"):
+        np.testing.assert_array_equal(getattr(twice, name), getattr(once, name))
+    assert (twice.duration_s, twice.loudness_db) == (once.duration_s, once.loudness_db)
+
+
 def test_two_hours_of_stereo_need_less_than_300_mb():
     rng = np.random.default_rng(0)
     part = music(20, 44_100)[:, None] + 0.02 * rng.standard_normal((20 * 44_100, 2))
