@@ -246,6 +246,8 @@ def test_a_store_that_fails_at_the_end_does_not_hide_how_the_run_ended(tmp_path:
         (20 - lock.CLAIM_S, None, r"last heard of 0 s ago; .* run again in 11\d\d s$"),
         (1e6, processes.mine(), "last heard of 100000. s ago; wait for it, or end it$"),
     ],
+    # With the names of processes in them, test processes would not agree on what there is to do.
+    ids=["young", "almost stale", "of the future", "alive"],
 )
 def test_a_stale_lock_is_taken_over_by_one_run_at_a_time(tmp_path: Path, age_s: float, process: str | None, said: str):
     left_behind(tmp_path, lock.STALE_S + 1)
@@ -256,7 +258,11 @@ def test_a_stale_lock_is_taken_over_by_one_run_at_a_time(tmp_path: Path, age_s: 
     assert sorted(os.listdir(tmp_path)) == [lock.NAME, CLAIM]
 
 
-@pytest.mark.parametrize(("age_s", "process"), [(0, DEAD), (lock.CLAIM_S + 1, None), (-lock.CLAIM_S - 10, None)])
+@pytest.mark.parametrize(
+    ("age_s", "process"),
+    [(0, DEAD), (lock.CLAIM_S + 1, None), (-lock.CLAIM_S - 10, None)],
+    ids=["dead", "stale", "of the future"],
+)
 def test_so_is_the_claim_of_a_run_that_was_killed_while_it_took_a_lock_over(tmp_path: Path, age_s: float, process: str | None):
     left_behind(tmp_path, lock.STALE_S + 1)
     left_behind(tmp_path, age_s, process, CLAIM)
