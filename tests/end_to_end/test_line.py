@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from genre_batch.models.calibrate import pool, probabilities
 from genre_batch.signal.extract import extract
 from genre_batch.tables import delta, storage
 from genre_batch.tables import s3 as s3_client
-from tests.conftest import polars_options
+from tests.conftest import S3, polars_options
 from tests.running import job
 
 REASONS = {
@@ -56,16 +55,10 @@ class Place:
         return int(opened.version())
 
 
-@pytest.fixture(scope="module", params=["disk", "s3"])
-def place(
-    request: pytest.FixtureRequest, ray_session: None, small_library: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Place:
-    """The small library at its place, with nothing made of it yet."""
-    if request.param == "disk":
-        root = tmp_path_factory.mktemp("line")
-        shutil.copytree(small_library, root / "library")
-        return Place(str(root))
-    place = Place(request.getfixturevalue("s3").url("line"))
+@pytest.fixture(scope="module")
+def place(s3: S3, ray_session: None, small_library: Path) -> Place:
+    """The small library in a store, with nothing made of it yet; `make demo` is the same on a disk."""
+    place = Place(s3.url("line"))
     for file in small_library.rglob("*"):
         if file.is_file():
             place.put(str(file.relative_to(small_library)), file.read_bytes())
@@ -88,8 +81,7 @@ def test_inventory_counts_recordings_and_the_rest(run, place: Place) -> None:
     assert "disco: 10" in ended.out
     listing = pq.read_table(pa.BufferReader(storage.read_bytes(place.listing + ".parquet")))
     assert listing.num_rows == SONGS + len(REASONS)
-    if storage.is_s3(place.root):
-        assert all(listing["etag"].to_pylist())
+    assert all(listing["etag"].to_pylist())
 
 
 def test_shards_are_built_once(run, place: Place) -> None:
@@ -112,9 +104,7 @@ def test_shards_keep_their_front_end(run, place: Place) -> None:
 
 
 def train(run, place: Place):
-    # One worker on disk, two in the cloud.
-    workers, batch = ("2", "4") if storage.is_s3(place.root) else ("1", "8")
-    options = ("--workers", workers, "--batch-size", batch, "--epochs", "8")
+    options = ("--workers", "2", "--batch-size", "4", "--epochs", "8")
     return run("train-network", "--shards", place.shards, "--bundle", place.bundle, *options)
 
 
