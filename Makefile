@@ -13,7 +13,7 @@ demo: $(READY) ## Run the whole line on a small library that is rendered here (t
 	$(BIN)/genre-batch demo
 
 test: $(READY) ## Run all tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: $(READY) ## Check style, types and who imports whom
 	$(BIN)/ruff check .

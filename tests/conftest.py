@@ -22,31 +22,6 @@ GENRES = ("classical", "disco", "metal")
 SONG_S = 10.5
 
 
-CLUSTERS = (
-    "tests/cluster/test_real_cluster.py",
-    "tests/cluster/test_search.py",
-    "tests/cluster/test_train.py",
-    "tests/end_to_end/test_baselines.py",
-    "tests/end_to_end/test_nights.py",
-    "tests/infra/test_submit.py",
-)
-"""Files that start clusters of their own."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For --dist loadgroup: tests of a file run in one process, for they share its fixtures. Clusters run one after the other, and
-    begin first: side by side they would be too slow for their own limits, and last they would be waited for."""
-
-    def group(item: pytest.Item) -> str:
-        place = item.path.relative_to(ROOT).as_posix()
-        return "clusters" if place in CLUSTERS else place
-
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-    items.sort(key=lambda item: group(item) != "clusters")
-
-
 @dataclass(frozen=True)
 class S3:
     """A running SeaweedFS; its credentials are in this process's environment."""

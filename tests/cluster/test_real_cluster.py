@@ -35,14 +35,23 @@ class Cluster:
     second: "subprocess.Popen[bytes]"
 
     def submit(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Once more where the head's agent, which starts jobs, is not ready yet."""
         command = [str(SCRIPTS / "ray"), "job", "submit", "--address", self.dashboard, "--working-dir", str(ROOT)]
-        return subprocess.Popen(
-            [*command, "--", "python", "-m", "jobs", *arguments],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        until = time.monotonic() + 60
+        while True:
+            job = subprocess.Popen(
+                [*command, "--", "python", "-m", "jobs", *arguments],
+                env=self.environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            try:
+                job.wait(8)
+            except subprocess.TimeoutExpired:
+                return job
+            said = job.stdout.read() if job.stdout else ""
+            assert "No available agent" in said and time.monotonic() < until, said  # noqa: PT018
 
 
 @pytest.fixture
