@@ -140,13 +140,17 @@ def _fit(
 ) -> State:
     facts = {**options.to_dict(), "shards": shards.url, "version": shards.version, "parts": splits.digest(split)}
     name = f"{options.network}-{hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]}"
+    stored = storage.join(checkpoints, name, "state.tar")
+    standing = train_loop.stored(stored)
+    if standing and standing.finished(options.recipe):
+        progress.say(f"training {name} was finished before: its weights are in {checkpoints}")
+        return standing
     system, path = storage.arrow_filesystem(checkpoints)
     gpu = session.gpus() >= options.workers
     parts = {part: _track_ids(split, part) for part in (Part.TRAIN, Part.VALID) if _track_ids(split, part)}
     by_track = networks.kind(options.network).recurrent
     sizes = shards.sizes(parts[Part.TRAIN])
     n_train = len(sizes) if by_track else sum(sizes.values())
-    stored = storage.join(checkpoints, name, "state.tar")
     config = {
         "network": options.network,
         "recipe": options.recipe.to_dict(),

@@ -65,13 +65,14 @@ def read_published(url: str, artists: str | None) -> FeatureTable:
     except ContractError as error:
         raise ContractViolated(f"{url}: {error}") from error
     found = [features.FILENAME.fullmatch(name) for name in table["filename"].to_pylist()]
-    known = library.read_artists(artists) if artists else {}
+    track_ids = [each["track"] for each in found if each]
+    known = library.artists_of(track_ids, artists, str) if artists else {}
     rows = pa.table(
         {
-            "track_id": [each["track"] for each in found if each],
+            "track_id": track_ids,
             "segment": pa.array([int(each["segment"] or 0) for each in found if each], pa.int32()),
             "genre": table["label"],
-            "artist": pa.array([known.get(each["track"]) for each in found if each], pa.string()),
+            "artist": pa.array([known.get(track_id) for track_id in track_ids], pa.string()),
         }
     )
     values = np.column_stack([features.numbers(name, table[name].to_pylist()) for name in NAMES])

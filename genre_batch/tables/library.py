@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from tempfile import TemporaryDirectory
@@ -103,28 +103,34 @@ def contents(listing: Listing) -> Contents:
 
 
 def with_artists(library: Library, url: str) -> Library:
-    """The artists of a CSV file with columns `track` and `artist`; `track` is a track id or a file name without its ending.
-
-    Warns where the file names the artists of only some tracks. Raises UsageError where it names none, and as `read_artists` does.
-    """
-    artists = read_artists(url)
+    """The artists of `artists_of`, where the library does not name others; `track` is a track id or a file name without its ending."""
     track_ids = library.tracks["track_id"].to_pylist()
-    found = [artists.get(track_id) or artists.get(PurePosixPath(track_id).stem) for track_id in track_ids]
-    named = len(found) - found.count(None)
-    if track_ids and not named:
-        its = f"tracks such as {next(iter(artists))!r}" if artists else "no track with an artist"
-        raise UsageError(
-            f"{url} names the artist of none of the {len(found)} tracks: it has {its}, and the tracks have ids such as "
-            f"{track_ids[0]!r}"
-        )
-    if named < len(found):
-        progress.warn(f"{url} names the artists of {named} of {len(found)} tracks")
-    known = [new or old for new, old in zip(found, library.tracks["artist"].to_pylist(), strict=True)]
+    found = artists_of(track_ids, url, lambda track_id: PurePosixPath(track_id).stem)
+    known = [found.get(track_id) or old for track_id, old in zip(track_ids, library.tracks["artist"].to_pylist(), strict=True)]
     place = library.tracks.schema.get_field_index("artist")
     return Library(library.url, library.tracks.set_column(place, "artist", pa.array(known, pa.string())), library.not_audio)
 
 
-def read_artists(url: str) -> dict[str, str]:
+def artists_of(track_ids: Collection[str], url: str, name: Callable[[str], str]) -> dict[str, str]:
+    """By track id, from a CSV or Parquet file with columns `track` and `artist`; `track` is a track id or its `name`.
+
+    Warns where the file names the artists of only some tracks. Raises UsageError where it names none, and as `_read_artists` does.
+    """
+    artists = _read_artists(url)
+    answers = {track_id: artists.get(track_id) or artists.get(name(track_id)) for track_id in track_ids}
+    found = {track_id: artist for track_id, artist in answers.items() if artist}
+    if answers and not found:
+        its = f"tracks such as {next(iter(artists))!r}" if artists else "no track with an artist"
+        raise UsageError(
+            f"{url} names the artist of none of the {len(answers)} tracks: it has {its}, and the tracks have ids such as "
+            f"{next(iter(answers))!r}"
+        )
+    if len(found) < len(answers):
+        progress.warn(f"{url} names the artists of {len(found)} of {len(answers)} tracks")
+    return found
+
+
+def _read_artists(url: str) -> dict[str, str]:
     """Artist by track, of a CSV or Parquet file with columns `track` and `artist`. Raises UsageError if there are no such columns."""
     table = manifest.read_table(storage.normal(url))
     missing = {"track", "artist"} - set(table.column_names)

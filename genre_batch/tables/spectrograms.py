@@ -150,10 +150,10 @@ def list_pictures(url: str) -> Library:
 
 
 def with_artists(listed: Library, url: str) -> Library:
-    """The artists of a CSV file with columns `track` and `artist`; `track` is a track id or a name. Raises UsageError."""
-    artists = library.read_artists(url)
+    """The artists of `library.artists_of`; `track` is a track id or a name. Raises UsageError."""
     track_ids = listed.tracks["track_id"].to_pylist()
-    return _with_column(listed, "artist", [artists.get(each) or artists.get(name_of(each)) for each in track_ids])
+    found = library.artists_of(track_ids, url, name_of)
+    return _with_column(listed, "artist", [found.get(each) for each in track_ids])
 
 
 def versioned(listed: Library, version: Callable[[str], str]) -> Library:

@@ -9,13 +9,12 @@ import pytest
 import torch
 
 from genre_batch.choices import Augmentation, Protocol, Schedule
-from genre_batch.cluster import folds, session, train
+from genre_batch.cluster import folds, session
 from genre_batch.cluster.examples import Examples
 from genre_batch.cluster.folds import FOUND, Trial, cross_validate, fit_in_memory, predict
 from genre_batch.cluster.segments import Shards, columns_for
-from genre_batch.cluster.train import TrainOptions, everything
+from genre_batch.cluster.train import everything
 from genre_batch.errors import UsageError
-from genre_batch.models import bundle as bundles
 from genre_batch.models.recipe import Recipe
 from tests import small_shards
 from tests.small_shards import FRONT_END, GENRES
@@ -149,19 +148,3 @@ def test_everything_is_trained_on(shards: Shards):
     split = everything(shards.tracks)
     assert split["track_id"].to_pylist() == sorted(TRACKS)
     assert set(split["part"].to_pylist()) == {"train"}
-
-
-@pytest.mark.usefixtures("ray_session")
-def test_a_bundle_of_all_tracks_says_what_its_folds_found(shards: Shards, tmp_path: Path):
-    options = TrainOptions(network="compact", split=Protocol.ARTIST, recipe=RECIPE, seed=0, workers=1, n_folds=2)
-    trained = train.train_network(
-        shards_url=shards.url, bundle_url=str(tmp_path / "bundle"), checkpoints=str(tmp_path / "training"), options=options
-    )
-    made = bundles.load(str(tmp_path / "bundle"))
-    assert trained.epochs == 2
-    assert set(made.split["part"].to_pylist()) == {"train"}
-    assert trained.metrics.keys() == {"folds"}
-    assert trained.metrics["folds"]["n_tracks"] == len(TRACKS)
-    assert made.folds is not None
-    assert sorted(set(made.folds["track_id"].to_pylist())) == sorted(TRACKS)
-    assert all("valid_loss" not in scores for scores in made.facts["provenance"]["history"])

@@ -74,6 +74,13 @@ def test_a_network_and_a_baseline_become_one_bundle(run: Run, place: Path) -> No
     chosen = ("--network", "compact", "--folds", "2", "--epochs", "1")
     trained = run("train-network", "--shards", f"{place}/shards", "--bundle", f"{place}/compact", *chosen)
     assert trained.code == 0, trained.err
+    alone = bundles.load(f"{place}/compact")
+    assert set(alone.split["part"].to_pylist()) == {"train"}, "with folds it is trained on all"
+    assert alone.facts["metrics"].keys() == {"folds"}
+    assert alone.facts["metrics"]["folds"]["n_tracks"] == SONGS
+    assert alone.folds is not None
+    assert len(set(alone.folds["track_id"].to_pylist())) == SONGS
+    assert all("valid_loss" not in scores for scores in alone.facts["provenance"]["history"])
     given = ("--bundle", f"{place}/compact", "--bundle", f"{place}/tuned/bundle")
     ended = run("ensemble", *given, "--out", f"{place}/both")
     assert ended.code == 0, ended.err

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,7 +105,7 @@ def test_shards_keep_their_front_end(run, place: Place) -> None:
 
 
 def train(run, place: Place):
-    options = ("--workers", "2", "--batch-size", "4", "--epochs", "8")
+    options = ("--batch-size", "4", "--epochs", "8")
     return run("train-network", "--shards", place.shards, "--bundle", place.bundle, *options)
 
 
@@ -131,6 +132,7 @@ def test_a_finished_training_is_not_repeated(run, place: Place) -> None:
     again = train(run, place)
     assert again.code == 0
     assert "after 8 epochs" in again.out
+    assert "was finished before" in again.err
     assert checkpoints() == before
 
 
@@ -280,8 +282,8 @@ def test_wrong_credentials_are_refused_and_not_told(run, s3, monkeypatch: pytest
 
 
 def test_more_than_a_thousand_objects(run, s3) -> None:
-    for n in range(1100):
-        storage.write_bytes(s3.url("many", f"rock/{n:04}.wav"), b"x")
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda n: storage.write_bytes(s3.url("many", f"rock/{n:04}.wav"), b"x"), range(1100)))
     ended = run("inventory", "--library", s3.url("many"))
     assert "1100 recordings" in ended.out
 

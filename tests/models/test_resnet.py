@@ -134,7 +134,7 @@ def test_the_head_drops_features_not_segments(network_class: type[Network]):
     assert not kept.all(dim=1).any()
 
 
-@pytest.mark.parametrize("network_class", NETWORKS)
+@pytest.mark.parametrize("network_class", [ResNet34, ResNet34Fusion])
 def test_every_weight_learns_and_the_loss_falls(network_class: type[Network]):
     torch.manual_seed(0)
     network = network_class(SMALL, 3).train()
@@ -228,10 +228,10 @@ def test_what_was_never_seen_is_held_at_five_deviations():
         assert not torch.equal(network(levels(4), far), network(levels(4), described(4)))
 
 
-@pytest.mark.parametrize("network_class", NETWORKS)
-def test_onnx_says_what_torch_says(network_class: type[Network]):
+def test_onnx_says_what_torch_says():
+    """The original's; the published one is exported beside other networks, in test_export."""
     torch.manual_seed(0)
-    network = network_class(SMALL, 3).train()
+    network = ResNet34Fusion(SMALL, 3).train()
     for seed in range(3):
         network(*given(network, 8, seed))  # so that no statistic is what it was at first
     network.eval()

@@ -142,9 +142,14 @@ def test_artists_are_joined_by_track(tmp_path: Path):
     found = read_published(write(tmp_path, ROWS), known)
     assert found.rows["artist"].to_pylist() == [None, None, None, "Ada Nord", "Ada Nord"]
     assert found.rows["artist"].type == pa.string()
-    nobody = read_published(write(tmp_path, ROWS), artists(tmp_path, "pop.00000,Somebody,Else"))
+    nobody = read_published(write(tmp_path, ROWS), None)
     assert nobody.rows["artist"].to_pylist() == [None] * 5
     assert nobody.rows["artist"].type == pa.string()
+
+
+def test_an_artists_file_of_other_tracks_is_refused(tmp_path: Path):
+    with pytest.raises(UsageError, match=r"names the artist of none of the 2 tracks: it has tracks such as 'pop\.00000'"):
+        read_published(write(tmp_path, ROWS), artists(tmp_path, "pop.00000,Somebody,Else"))
 
 
 def test_an_artists_file_without_artists_is_refused(tmp_path: Path):

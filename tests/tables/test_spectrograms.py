@@ -199,6 +199,9 @@ def test_artists_join_by_name(tmp_path: Path):
     assert listed.tracks.schema == inventory.ARROW
     archive = read_archive(write(tmp_path, name=np.array(["blues.00000", "A", "B"])), 8).listing()
     assert with_artists(archive, str(known)).tracks["artist"].to_pylist() == ["Ada", "Cid", None]
+    known.write_text("track,artist\nblues00000,Ada\n")
+    with pytest.raises(UsageError, match=r"artist of none of the 5 tracks: .* such as 'blues00000', .* 'blues/blues\.00000'"):
+        with_artists(list_pictures(url), str(known))
 
 
 def test_names_are_those_of_the_fault_filtered_lists(tmp_path: Path):
