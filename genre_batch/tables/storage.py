@@ -164,9 +164,14 @@ def _in_folder(folder: str) -> Iterator[StoredObject]:
         path = entries[name].path
         if name.endswith("/"):
             yield from _in_folder(path)
-        elif os.path.lexists(path):
-            found = os.stat(path, follow_symlinks=os.path.exists(path))
-            yield StoredObject(path, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC), None)
+            continue
+        try:
+            found = os.lstat(path)
+        except FileNotFoundError:
+            continue
+        if os.path.exists(path):
+            found = os.stat(path)
+        yield StoredObject(path, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC), None)
 
 
 def stat(uri: str) -> StoredObject | None:

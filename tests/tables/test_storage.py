@@ -241,7 +241,8 @@ s3.client_errors()
 os.chdir(sys.argv[1])
 if os.geteuid() == 0:
     os.setuid(65534)
-acts = [lambda: storage.read_bytes("open/x.mp3"), lambda: storage.read_bytes("closed/x.mp3"), lambda: list(storage.walk("closed"))]
+acts = [lambda: storage.read_bytes("open/x.mp3"), lambda: storage.read_bytes("closed/x.mp3"), lambda: list(storage.walk("closed")),
+        lambda: list(storage.walk("listed"))]
 for act in acts:
     try:
         act()
@@ -251,7 +252,7 @@ for act in acts:
 
 
 def test_what_another_user_may_not_read(tmp_path: Path):
-    for name, mode in (("open", 0o755), ("closed", 0o311)):
+    for name, mode in (("open", 0o755), ("closed", 0o311), ("listed", 0o744)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "x.mp3").touch(0)
         (tmp_path / name).chmod(mode)
@@ -264,6 +265,7 @@ def test_what_another_user_may_not_read(tmp_path: Path):
         "Forbidden open/x.mp3 cannot be read: Permission denied",
         "StoreUnreachable closed/x.mp3: access refused by the disk; look at owner and mode",
         "StoreUnreachable closed: access refused by the disk; look at owner and mode",
+        "StoreUnreachable listed: access refused by the disk; look at owner and mode",
     ]
 
 
