@@ -49,12 +49,12 @@ class Recipe:
     schedule: Schedule = Schedule.ONE_CYCLE
     warm_up: float = 0.15
     """Share of a one-cycle schedule in which the rate rises."""
-    label_smoothing: float = 0.1
+    label_smoothing: float = 0.0
     averaging: float = 0.99
     """Decay of the moving average of weights that is kept in the end; 0: the last weights are."""
     patience: int = 11
     """Stop after so many epochs without a better validation loss."""
-    augment: tuple[Augmentation, ...] = (Augmentation.CROP, Augmentation.MIXUP)
+    augment: tuple[Augmentation, ...] = (Augmentation.CROP, Augmentation.GAIN, Augmentation.MIXUP)
     waveform: tuple[WaveformPart, ...] = ()
     strength: Strength = field(default_factory=Strength)
 

@@ -14,7 +14,8 @@ from genre_batch.models import recipes
 def test_a_row_changes_one_thing():
     found = {each.name: each for each in ablation.settings(None)}
     base = found["compact"]
-    assert base.recipe == recipes.of("compact")
+    assert found.pop("as chosen").recipe == recipes.of("compact")
+    assert base.recipe != recipes.of("compact")
     assert [name for name, each in found.items() if each.network != "compact"] == ["compact-fusion", "crnn", "crnn-fusion"]
     for part in Augmentation:
         there = part in base.recipe.augment
