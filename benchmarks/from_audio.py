@@ -72,7 +72,10 @@ def main() -> None:
     options.add_argument("--bundle", default="gtzan", help="whose networks are trained anew, default %(default)s")
     options.add_argument("--seed", type=int, default=0, help="added to the seed of each network and its folds")
     asked = options.parse_args()
-    bundle, shards = bundles.load(asked.bundle), segments.open_shards(asked.shards)
+    bundle = bundles.load(asked.bundle)
+    if bundle.join and not bundle.join.even:
+        sys.exit(f"{asked.bundle} weighs its networks, and here each counts the same: take a bundle joined by the mean")
+    shards = segments.open_shards(asked.shards)
     members = [member | {"seed": member["seed"] + asked.seed} for member in bundle.facts["provenance"]["members"]]
     genres = Taxonomy.of(shards.tracks["genre"].to_pylist())
     recordings = {

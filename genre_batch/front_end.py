@@ -8,12 +8,11 @@ import dataclasses
 import hashlib
 import json
 import tomllib
-from dataclasses import dataclass, fields
-from difflib import get_close_matches
+from dataclasses import dataclass
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Self
 
+from genre_batch import kinds
 from genre_batch.errors import UsageError
 
 
@@ -36,7 +35,7 @@ class Denoise:
     hop_length: int = 256
 
     def __post_init__(self) -> None:
-        _check_kinds(self)
+        kinds.check(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +67,7 @@ class Descriptors:
     max_bpm: float = 320.0
 
     def __post_init__(self) -> None:
-        _check_kinds(self)
+        kinds.check(self)
         if self.median_size < 3 or self.median_size % 2 == 0:
             raise UsageError(f"median_size is {self.median_size}: it must be odd, and at least 3")
 
@@ -114,7 +113,7 @@ class FrontEnd:
     resample_quality: Literal["HQ", "VHQ", "MQ", "LQ"] = "HQ"
 
     def __post_init__(self) -> None:
-        _check_kinds(self)
+        kinds.check(self)
         if not 0 <= self.frame_offset < self.segment_samples or self.n_bands < 1:
             raise UsageError(f"front end {self.name!r}: frame_offset must lie in a segment, and n_bands be at least 1")
         if self.segment_samples < self.n_fft // 2:
@@ -175,13 +174,13 @@ class FrontEnd:
         if isinstance(values.get("denoise"), dict):
             if "noise" not in values["denoise"]:
                 raise UsageError("[denoise] needs noise: first-seconds or minimum-statistics")
-            values["denoise"] = Denoise(**_known(Denoise, values["denoise"]))
+            values["denoise"] = Denoise(**kinds.known(Denoise, values["denoise"]))
         if isinstance(values.get("descriptors"), dict):
-            values["descriptors"] = Descriptors(**_known(Descriptors, values["descriptors"]))
+            values["descriptors"] = Descriptors(**kinds.known(Descriptors, values["descriptors"]))
         if isinstance(values.get("resize_to"), list):
             values["resize_to"] = tuple(values["resize_to"])
         try:
-            return cls(**_known(cls, values))
+            return cls(**kinds.known(cls, values))
         except TypeError as error:
             raise UsageError(f"a front end needs more: {error}") from error
 
@@ -193,30 +192,6 @@ _OF_SPECTROGRAMS = (
     *("n_fft", "hop_length", "frame_offset", "scale", "n_bands", "fmin_hz", "fmax_hz", "reference", "power_floor", "top_db"),
     *("levels", "pad_columns", "resize_to", "rotate_180"),
 )
-
-
-def _check_kinds(values: "Denoise | Descriptors | FrontEnd") -> None:
-    """Numbers that should be fractions become so (5 and 5.0 are one front end); raises UsageError for any other wrong kind."""
-    for name, hint in get_type_hints(type(values)).items():
-        value = getattr(values, name)
-        if get_origin(hint) is Literal:
-            if value not in get_args(hint):
-                raise UsageError(f"{name} is {value!r}: it must be one of {', '.join(get_args(hint))}")
-            continue
-        kinds = tuple(get_origin(kind) or kind for kind in (get_args(hint) if get_origin(hint) is UnionType else (hint,)))
-        if float in kinds and type(value) is int:
-            object.__setattr__(values, name, float(value))
-        elif not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            raise UsageError(f"{name} is {value!r}: it must be {' or '.join(kind.__name__ for kind in kinds)}")
-
-
-def _known(kind: type, values: dict[str, Any]) -> dict[str, Any]:
-    names = [f.name for f in fields(kind)]
-    for key in values:
-        if key not in names:
-            near = get_close_matches(key, names, n=1, cutoff=0)[0]
-            raise UsageError(f"{kind.__name__} has no parameter {key!r}: did you mean {near!r}?")
-    return values
 
 
 MEL = FrontEnd(

@@ -43,12 +43,18 @@ def split(tracks: pa.Table, protocol: Protocol, *, seed: int) -> pa.Table:
     """Give each track its part, about 3 : 1 : 1, stratified by genre; under FAULT_FILTERED as the lists say, others left out.
 
     tracks: columns track_id, genre, artist (null where unknown). Returns them with a column `part`, ordered by track_id.
-    Raises UsageError if a genre has too few groups for every part to hear it, and for RANDOM, which tears tracks.
+    Raises UsageError if a genre has too few groups for every part to hear it, if a part of the lists is empty, and for RANDOM, which tears
+    tracks.
     """
     if protocol is Protocol.RANDOM:
         raise UsageError("--split random would put segments of one track on both sides: take artist, track or fault-filtered")
     tracks = tracks.select(["track_id", "genre", "artist"]).sort_by("track_id")
     fold = _listed(tracks) if protocol is Protocol.FAULT_FILTERED else _three_parts(tracks, protocol, FOLDS, seed)
+    if not len(fold.valid):
+        raise UsageError(
+            "none of the tracks that the fault-filtered lists keep for validation is here, and training stops and calibrates by them: "
+            "add them to the shards, or take --split artist"
+        )
     part = np.full(tracks.num_rows, None, dtype=object)
     part[fold.train], part[fold.valid], part[fold.test] = Part.TRAIN.value, Part.VALID.value, Part.TEST.value
     parted = tracks.append_column("part", pa.array(part.tolist(), pa.string()))

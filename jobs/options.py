@@ -25,6 +25,7 @@ MaxRejects = Annotated[
 Network = Annotated[str, typer.Option(help="Which network; --describe tells of each.", metavar="NAME")]
 Split = Annotated[Protocol, typer.Option(help="Who stands on one side only; fault-filtered: GTZAN's lists.")]
 Epochs = Annotated[int | None, typer.Option(min=1)]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1)]
 RecipeFile = Annotated[
     str | None, typer.Option(help="TOML file with what differs from the network's own recipe.", metavar="FILE")
 ]

@@ -26,12 +26,13 @@ def train_network(
     folds: Annotated[
         int,
         typer.Option(
-            help="Train on all tracks, and judge by so many networks trained without a fold each; 0: keep a test part."
+            help="Train on all tracks, and judge by so many networks trained without a fold each; 0: keep a test part.",
+            min=0,
         ),
     ] = 0,
     recipe: options.RecipeFile = None,
     epochs: options.Epochs = None,
-    batch_size: Annotated[int | None, typer.Option(help="Segments; for a recurrent network tracks.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Segments; for a recurrent network tracks.", min=2)] = None,
     learning_rate: Annotated[float | None, typer.Option()] = None,
     weight_decay: Annotated[float | None, typer.Option()] = None,
     schedule: Annotated[Schedule | None, typer.Option(help="How the learning rate goes.")] = None,
@@ -39,10 +40,12 @@ def train_network(
     averaging: Annotated[
         float | None, typer.Option(help="Decay of the moving average of weights that is kept; 0: none.")
     ] = None,
-    patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without a better validation loss.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after so many epochs without a better validation loss.", min=1)
+    ] = None,
     augment: options.Augment = None,
     waveform: options.Waveform = None,
-    seed: Annotated[int, typer.Option()] = 0,
+    seed: options.Seed = 0,
     workers: Annotated[int, typer.Option(help="Ray Train workers, each on a GPU where there are enough.", min=1)] = 1,
     checkpoints: Annotated[str | None, typer.Option(help="Default: the bundle's URL with -training.", metavar="URL")] = None,
     config: Config = None,

@@ -16,7 +16,7 @@ def tune_network(
     folds: Annotated[int, typer.Option(help="Networks trained for a recipe, each without a fold.", min=2)] = 5,
     recipe: options.RecipeFile = None,
     epochs: options.Epochs = None,
-    seed: Annotated[int, typer.Option()] = 0,
+    seed: options.Seed = 0,
     config: Config = None,
 ) -> None:
     """Search the few parameters of a recipe that matter, and write the best recipe for `train-network --recipe`.

@@ -387,6 +387,24 @@ def test_fault_filtered_is_of_gtzan_alone():
         splits.split(catalog(even()), Protocol.FAULT_FILTERED, seed=0)
 
 
+@pytest.mark.parametrize("missing", ["train", "valid", "test"])
+def test_no_part_of_the_fault_filtered_lists_may_be_empty(missing: str):
+    """Known before training, which calibrates on the validation part; folds have none."""
+    from torchaudio.datasets import gtzan as published
+
+    left_out = set(getattr(published, f"filtered_{missing}"))
+    rows: list[Track] = [
+        (row["track_id"], row["genre"], None) for row in gtzan().to_pylist() if row["track_id"] not in left_out
+    ]
+    with pytest.raises(
+        UsageError, match="validation is here, and training stops" if missing == "valid" else "in train and test"
+    ):
+        splits.split(catalog(rows), Protocol.FAULT_FILTERED, seed=0)
+    if missing == "valid":
+        (fold,) = splits.folds(catalog(rows), Protocol.FAULT_FILTERED, seed=0)
+        assert [len(part) for part in parts_in(fold)] == [443, 0, 290]
+
+
 def test_other_protocols_need_no_torch():
     code = """
 import sys

@@ -70,13 +70,21 @@ class Making:
 
     @classmethod
     def of_bundle(cls, url: str, n_folds: int) -> "Making":
-        """Raises UsageError for a bundle with baselines, or one that does not say how its networks were trained."""
+        """Raises UsageError for a bundle with baselines, one that does not say how its networks were trained, one whose join cannot be made
+        anew, and for too few folds to stack on."""
         bundle = bundles.load(url)
         trials = [
             Trial(network=each["network"], recipe=Recipe.from_dict(each["recipe"]), seed=each["seed"], n_folds=n_folds)
             for each in _recipes(bundle, url)
         ]
         stacking = bundle.join is not None and bundle.join.method == Joining.STACKING
+        if stacking and n_folds < nested.LEAST_STACKED:
+            raise UsageError(f"bundle {url} is stacked, and --folds {n_folds} is too few: take at least {nested.LEAST_STACKED}")
+        if bundle.join and not (stacking or bundle.join.even):
+            raise UsageError(
+                f"bundle {url} was joined of ensembles, so that its networks do not count the same, and --folds would judge another: "
+                "judge the bundles that it was joined of, or one network with --network NAME"
+            )
         return cls(bundle.facts["model"], trials, stacking=stacking, bundle_id=bundle.bundle_id)
 
     def repeats(self, n_seeds: int) -> list[list[Trial]]:

@@ -5,6 +5,7 @@ scheduler again, which then decides as if there had been no interruption.
 """
 
 import json
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from genre_batch.errors import job_error_behind
 from genre_batch.evaluation import draws
 from genre_batch.evaluation.draws import Judged, Row
 from genre_batch.models import calibrate
+from genre_batch.models.fit import Diverged
 from genre_batch.tables import storage
 from genre_batch.taxonomy import Taxonomy
 
@@ -31,6 +33,10 @@ MAX_FAILURES = 3
 """Of a draw whose worker was lost."""
 KEPT = 2
 """One draw in so many goes on past the first fold, and again past the second and the fourth."""
+DIVERGED: dict[str, float] = {"log_likelihood": -math.inf, "track_accuracy": math.nan, "deviation": math.nan, "loss": math.inf}
+"""Figures of a draw of which a fold diverged: worse than any other."""
+WORST = -1e9
+"""The log-likelihood that the scheduler hears of such a draw: the median of infinity and a number is none."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +75,14 @@ def judged(held: list[Held], taxonomy: Taxonomy) -> Judged:
     return _judged([folds.stored(each.uri) for each in held], taxonomy)
 
 
+def diverged(figures: Row) -> bool:
+    """Whether a fold of a draw diverged; figures: its own, or its row."""
+    return bool(figures.get("log_likelihood") == -math.inf)
+
+
 class Halving(AsyncHyperBandScheduler):
     """Asynchronous successive halving (Li et al. 2020) with folds for time: a draw below the median of those before it after one
-    fold, two or four is stopped. Draw 0 never is, for the others are compared with it."""
+    fold, two or four is stopped. Draw 0 is not, for the others are compared with it. One that diverged always is."""
 
     def __init__(self, tried: list[Draw], counted: "ray.actor.ActorHandle") -> None:
         n_folds = len(tried[0].held)
@@ -81,7 +92,9 @@ class Halving(AsyncHyperBandScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         decision: str = super().on_trial_result(tune_controller, trial, result)
         draw = self.tried[trial.config["number"]]
-        if draw.number == 0:
+        if result["log_likelihood"] <= WORST:
+            decision = self.STOP
+        elif draw.number == 0:
             return self.CONTINUE
         if decision == self.STOP:
             _store(draw, _standing(draw) | {"finished": True})
@@ -116,17 +129,27 @@ def _try(config: dict[str, Any], *, shards: Shards, tried: list[Draw], counted: 
     standing = _standing(draw)
     seconds: list[float] = standing.get("seconds", [])
     found: list[pa.Table] = []
-    for held in draw.held[: len(seconds)] if standing.get("finished") else draw.held:
+    for n, held in enumerate(draw.held[: len(seconds)] if standing.get("finished") else draw.held, start=1):
         started = time.monotonic()
+        known = n == len(seconds) and diverged(standing["figures"])
+        figures = standing["figures"] if known else _after(shards, held, found, taxonomy)
+        if n > len(seconds):
+            seconds.append(time.monotonic() - started)
+            _store(draw, {"figures": figures, "seconds": seconds, "finished": n == len(draw.held)})
+        counted.add.remote("done", 0.0)
+        tune.report(figures | {"log_likelihood": max(figures["log_likelihood"], WORST)})
+
+
+def _after(shards: Shards, held: Held, found: list[pa.Table], taxonomy: Taxonomy) -> dict[str, float]:
+    """The figures of a draw after one more fold, which is trained unless it was; what it found is added to `found`."""
+    try:
         if not storage.exists(held.uri):
             folds.train_fold(shards, held)
-        found.append(folds.stored(held.uri))
-        figures = draws.figures(_judged(found, taxonomy))
-        if len(found) > len(seconds):
-            seconds.append(time.monotonic() - started)
-            _store(draw, {"figures": figures, "seconds": seconds, "finished": len(found) == len(draw.held)})
-        counted.add.remote("done", 0.0)
-        tune.report(figures)
+    except Diverged:
+        return DIVERGED | {"folds": len(found) + 1}
+    found.append(folds.stored(held.uri))
+    figures = draws.figures(_judged(found, taxonomy))
+    return figures if math.isfinite(figures["log_likelihood"]) else figures | DIVERGED
 
 
 def _judged(found: list[pa.Table], taxonomy: Taxonomy) -> Judged:

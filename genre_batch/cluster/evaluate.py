@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from genre_batch import progress
 from genre_batch.cluster import known_tracks, segments, session
@@ -60,10 +59,9 @@ def evaluate(
         flips, from_audio = measure(bundle, places) if places else ({}, {})
     arrays = segments.arrays(scored, bundle.taxonomy)
     figures = metrics.evaluate(*arrays, bundle.taxonomy, bundle.calibration) | {"bundle_id": bundle.bundle_id} | choice
-    judged = shards.tracks.filter(pc.is_in(shards.tracks["track_id"], pa.array(sorted(chosen), pa.string())))
     remarks = [
         f"Bundle `{bundle.bundle_id}`, shards `{shards.url}` version {shards.version}.",
-        known_tracks.told(judged, bundle.split),
+        known_tracks.told(shards.tracks, bundle.split, chosen),
     ]
     if flips:
         figures["stability"] = flips

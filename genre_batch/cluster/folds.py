@@ -21,6 +21,7 @@ from genre_batch import progress, splits
 from genre_batch.choices import Protocol
 from genre_batch.cluster import session, tally
 from genre_batch.cluster.examples import Examples
+from genre_batch.cluster.recordings import refuse_imported
 from genre_batch.cluster.segments import Shards, columns_for
 from genre_batch.cluster.waveforms import altered
 from genre_batch.errors import JobError, UsageError
@@ -56,8 +57,7 @@ class Trial:
             self.seed,
             self.n_folds,
             self.protocol,
-            shards.url,
-            shards.version,
+            shards.facts,
             track_ids,
         ]
         return f"{self.network}-{hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]}-{fold}"
@@ -91,7 +91,9 @@ class Held:
 
 
 def planned(shards: Shards, trial: Trial, place: str) -> list[Held]:
-    """All folds of a trial. Raises UsageError if its protocol cannot split the tracks."""
+    """All folds of a trial. Raises UsageError if its protocol cannot split the tracks, or the shards lack what its recipe alters."""
+    refuse_imported(shards, trial.recipe)
+    networks.refuse_crops(trial.network, shards.front_end.spectrogram_shape, trial.recipe)
     tracks = shards.tracks.sort_by("track_id")
     found = []
     for number, fold in enumerate(splits.folds(tracks, trial.protocol, seed=trial.seed, n=trial.n_folds)):

@@ -47,7 +47,7 @@ class Source:
 
     @property
     def is_archive(self) -> bool:
-        return self.url.lower().endswith(".npz")
+        return self.url.lower().endswith(spectrograms.ARCHIVE)
 
 
 def import_spectrograms(

@@ -1,6 +1,5 @@
 """What a bundle says of the recordings behind shards: as they are, and altered in ways that leave their genre as it was."""
 
-from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -15,10 +14,11 @@ from genre_batch.errors import JobError, TrackError, UsageError
 from genre_batch.evaluation import stability
 from genre_batch.models import scorer
 from genre_batch.models.bundle import Bundle
+from genre_batch.models.recipe import Recipe
 from genre_batch.models.verdict import judge
 from genre_batch.signal.alter import ALTERATIONS
 from genre_batch.signal.extract import extract
-from genre_batch.tables import library, storage, store
+from genre_batch.tables import library, spectrograms, storage, store
 from schemas import shards as contract
 
 MOST = 1000
@@ -31,14 +31,25 @@ Labels = dict[str, tuple[str, str]]
 
 
 def of_shards(shards: Shards, track_ids: Collection[str]) -> dict[str, str]:
-    """The recording of each of some tracks, as far as the shards name any: those of published spectrograms name an archive that many
-    tracks share, or a picture."""
+    """The recording of each of some tracks, as far as the shards name any: those of published spectrograms name an archive or a picture."""
     rows = (
         store.read(shards.url, contract.NAME, contract.ARROW, ["track_id", "uri"]).group_by(["track_id", "uri"]).aggregate([])
     )
     uris: dict[str, str] = dict(zip(rows["track_id"].to_pylist(), rows["uri"].to_pylist(), strict=True))
-    sharing = Counter(uris.values())
-    return {t: uri for t, uri in uris.items() if t in track_ids and sharing[uri] == 1 and library.is_audio(uri)}
+    drawn = (spectrograms.ARCHIVE, spectrograms.PICTURE)
+    return {t: uri for t, uri in uris.items() if t in track_ids and not uri.lower().endswith(drawn)}
+
+
+def refuse_imported(shards: Shards, recipe: Recipe) -> None:
+    """Raises UsageError for a recipe that alters recordings, where the shards name none for some of their tracks."""
+    if not recipe.waveform:
+        return
+    everyone = set(shards.tracks["track_id"].to_pylist())
+    if lacking := everyone - of_shards(shards, everyone).keys():
+        raise UsageError(
+            f"{len(lacking)} of the {len(everyone)} tracks of {shards.url}, such as {min(lacking)}, were imported as spectrograms, and "
+            f"--waveform {', '.join(recipe.waveform)} alters recordings: take shards that build-shards made, or --waveform none"
+        )
 
 
 def of_library(url: str, track_ids: Collection[str]) -> dict[str, str]:

@@ -38,7 +38,7 @@ class Asked:
 @dataclass(frozen=True)
 class Tuned:
     """Rows of all draws by number; the `best` by log-likelihood of those that did all folds, and the `own` recipe's. `by_luck`: the
-    lead in track accuracy that the best of so many draws would show by chance."""
+    lead in track accuracy that the best of so many draws would show by chance; 0 if the best is the own recipe, or that diverged."""
 
     rows: list[Row]
     best: Row
@@ -63,15 +63,28 @@ def tune_network(*, shards_url: str, out: str, asked: Asked) -> Tuned:
             trial = Trial(network=asked.network, recipe=changed(asked.recipe, values), seed=asked.seed, n_folds=asked.n_folds)
             tried.append(Draw(number, values, folds.planned(shards, trial, place)))
         rows = drawn.try_all(shards, tried, place)
-    best = max((row for row in rows if row["folds"] == asked.n_folds), key=lambda row: row["log_likelihood"])
-    taxonomy = Taxonomy.of(shards.tracks["genre"].to_pylist())
-    heard = {number: drawn.judged(tried[number].held, taxonomy) for number in {0, best["draw"]}}
-    tuned = Tuned(rows, best, rows[0], draws.by_luck(heard[best["draw"]], heard[0], len(rows) - 1) if best["draw"] else 0.0)
-    recipe = tried[best["draw"]].held[0].trial.recipe
-    source = f"tune-network --network {asked.network}, seed {asked.seed}, on {shards.url} version {shards.version}"
     storage.write_bytes(storage.join(place, "trials.csv"), draws.as_csv(rows).encode())
+    tuned = chosen(rows, tried, Taxonomy.of(shards.tracks["genre"].to_pylist()), asked)
+    recipe = tried[tuned.best["draw"]].held[0].trial.recipe
+    source = f"tune-network --network {asked.network}, seed {asked.seed}, on {shards.url} version {shards.version}"
     storage.write_bytes(storage.join(place, "best.toml"), draws.as_toml(recipe, [source, *told(tuned, asked)]).encode())
     return tuned
+
+
+def chosen(rows: list[Row], tried: list[Draw], taxonomy: Taxonomy, asked: Asked) -> Tuned:
+    """Raises UsageError if no draw did all folds: a draw may have diverged after all others were stopped for it."""
+    whole = [row for row in rows if row["folds"] == asked.n_folds and not drawn.diverged(row)]
+    if not whole:
+        n, rate = sum(map(drawn.diverged, rows)), asked.recipe.learning_rate
+        which = (
+            f"all {n} draws diverged" if n == len(rows) else f"{n} of {len(rows)} draws diverged, and no other did all folds"
+        )
+        raise UsageError(f"{which}: search about a recipe with a learning_rate below {rate:g} (--recipe)")
+    best, own = max(whole, key=lambda row: row["log_likelihood"]), rows[0]
+    if not best["draw"] or drawn.diverged(own):
+        return Tuned(rows, best, own, 0.0)
+    of_best, of_own = (drawn.judged(tried[row["draw"]].held, taxonomy) for row in (best, own))
+    return Tuned(rows, best, own, draws.by_luck(of_best, of_own, len(rows) - 1))
 
 
 def drawn_values(asked: Asked) -> list[Values]:
@@ -113,24 +126,30 @@ def changed(base: Recipe, values: Values) -> Recipe:
 def told(tuned: Tuned, asked: Asked) -> list[str]:
     """What was found, and what it is not worth, in sentences."""
     best, own, n = tuned.best, tuned.own, len(tuned.rows)
-    stopped = sum(row["folds"] < asked.n_folds for row in tuned.rows)
+    lost = sum(map(drawn.diverged, tuned.rows))
+    stopped = sum(row["folds"] < asked.n_folds and not drawn.diverged(row) for row in tuned.rows)
     of_best = ", ".join(f"{name} {value:g}" for name, value in best.items() if name not in draws.FIGURES)
     lines = [
         f"Best by log-likelihood of {n} draws, the network's own recipe among them, on {asked.n_folds} folds grouped by artist; "
-        f"{stopped} were stopped early.",
+        f"{stopped} were stopped early{f', {lost} diverged' if lost else ''}.",
         f"Draw {best['draw']}: {of_best}.",
         f"{_figures(best)}; the own recipe: {_figures(own)}.",
     ]
     if not best["draw"]:
         return [*lines, "No draw was better than the network's own recipe."]
+    expect = "Chosen on the tracks that tell its figures, so part of its lead is chosen noise: expect less on others."
+    if drawn.diverged(own):
+        return [*lines, expect]
     return [
         *lines,
-        "Chosen on the tracks that tell its figures, so part of its lead is chosen noise: expect less on others. "
-        f"The best of {n - 1} draws that are no better than the own recipe would lead by about {tuned.by_luck:.3f} in track accuracy.",
+        f"{expect} The best of {n - 1} draws that are no better than the own recipe would lead by about {tuned.by_luck:.3f} in track "
+        "accuracy.",
     ]
 
 
 def _figures(row: Row) -> str:
+    if drawn.diverged(row):
+        return "diverged"
     return f"log-likelihood {row['log_likelihood']:.3f}, track accuracy {row['track_accuracy']:.3f} ± {row['deviation']:.3f} between folds"
 
 

@@ -26,10 +26,14 @@ ROWS_A_BLOCK = 256
 
 @dataclass(frozen=True)
 class Shards:
-    """One version of a shards table; `tracks` has one row a track: track_id, genre, artist, and how many `segments` it has."""
+    """One version of a shards table; `tracks` has one row a track: track_id, genre, artist, and how many `segments` it has.
+
+    table_id: what Delta gave the table when it was made; a table that is made anew at the same URL counts its versions from 0 again.
+    """
 
     url: str
     version: int
+    table_id: str
     front_end: FrontEnd
     tracks: pa.Table
     files: list[str]
@@ -44,13 +48,14 @@ class Shards:
     ) -> "ray.data.Dataset":
         """The segments of some tracks: track_id, genre, segment and `columns`, at most ROWS_A_BLOCK at a time.
 
-        seed: read the files in an order drawn from it, instead of the table's. by_track: whole tracks at a time, each one's segments in
-        order; raises UsageError where they lie in more than one file.
+        seed: read the files in an order drawn from it, another in each pass, instead of the table's. by_track: whole tracks at a time, each
+        one's segments in order; raises UsageError where they lie in more than one file.
         """
         # Not ray.data.read_parquet: it lists the files again in a task of its own, ten seconds for sixteen files.
         dataset = ray.data.from_arrow([pa.table({"file": [file]}) for file in self.files])
         if seed is not None:
-            dataset = dataset.randomize_block_order(seed=seed)
+            # Of a mere number it would make the same order in each pass.
+            dataset = dataset.randomize_block_order(seed=ray.data.RandomSeedConfig(seed=seed, reseed_after_execution=True))
         sizes = self.sizes(track_ids) if by_track else None
         if sizes:
             # Ray cuts a block that is half again as large as its target, in the middle of a track if need be: no block may grow so large.
@@ -67,7 +72,18 @@ class Shards:
         parts = [batch for file in self.files for batch in _batches(file, chosen, columns) if batch.num_rows]
         if not parts:
             raise UsageError(f"none of the chosen tracks is in the shards at {self.url}")
-        return pa.concat_tables(parts).sort_by([("track_id", "ascending"), ("segment", "ascending")])
+        rows = pa.concat_tables(parts)
+        if "spectrogram" in columns:
+            # To sort them is to copy them into one array, and one of plain binary values ends at 2 GiB.
+            wide = rows["spectrogram"].cast(pa.large_binary())
+            rows = rows.set_column(rows.schema.get_field_index("spectrogram"), "spectrogram", wide)
+        return rows.sort_by([("track_id", "ascending"), ("segment", "ascending")])
+
+    @property
+    def facts(self) -> dict[str, str | int]:
+        """All that decides what is read from them. What is made from shards and stored bears it in its name, so that nothing that was made
+        from others is taken for it."""
+        return {"shards": self.url, "table": self.table_id, "version": self.version, "front_end": self.front_end.digest}
 
     @property
     def bytes_a_segment(self) -> int:
@@ -126,7 +142,7 @@ def open_shards(url: str) -> Shards:
     tracks = segments.group_by(["track_id", "genre", "artist"]).aggregate([([], "count_all")])
     tracks = tracks.rename_columns({"count_all": "segments"})
     front_end = store.front_end(table)
-    return Shards(url, table.version(), front_end, tracks, table.file_uris())
+    return Shards(url, table.version(), str(table.metadata().id), front_end, tracks, table.file_uris())
 
 
 def runs(track_ids: pa.ChunkedArray) -> list[tuple[str, int, int]]:

@@ -21,6 +21,7 @@ from genre_batch import progress, splits
 from genre_batch.audit import notice
 from genre_batch.choices import Protocol
 from genre_batch.cluster import folds, segments, session, tally, train_loop
+from genre_batch.cluster.recordings import refuse_imported
 from genre_batch.cluster.segments import Shards
 from genre_batch.cluster.waveforms import altered
 from genre_batch.errors import UsageError
@@ -85,11 +86,15 @@ def train_network(*, shards_url: str, bundle_url: str, checkpoints: str, options
         raise UsageError(
             "--folds needs at least two parts, and fault-filtered lists have one: leave out one of --folds and --split"
         )
+    if options.n_folds and options.split is Protocol.RANDOM:
+        raise UsageError("--split random would put segments of one track on both sides: take artist or track")
     if found := notice.findings(shards_url):
         progress.warn(found)
     with session.session():
         shards = segments.open_shards(shards_url)
         front_end = folds.front_end_of(shards, options.network)
+        refuse_imported(shards, options.recipe)
+        networks.refuse_crops(options.network, front_end.spectrogram_shape, options.recipe)
         taxonomy = Taxonomy.of(shards.tracks["genre"].to_pylist())
         place = storage.normal(checkpoints)
         found = None
@@ -135,11 +140,16 @@ def everything(tracks: pa.Table) -> pa.Table:
     return tracks.append_column("part", pa.array([Part.TRAIN.value] * tracks.num_rows, pa.string()))
 
 
+def run_name(shards: Shards, split: pa.Table, options: TrainOptions) -> str:
+    """Of a training: the same where it may go on from what an earlier one stored."""
+    facts = {**options.to_dict(), **shards.facts, "parts": splits.digest(split)}
+    return f"{options.network}-{hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]}"
+
+
 def _fit(
     shards: Shards, split: pa.Table, front_end: FrontEnd, taxonomy: Taxonomy, checkpoints: str, options: TrainOptions
 ) -> State:
-    facts = {**options.to_dict(), "shards": shards.url, "version": shards.version, "parts": splits.digest(split)}
-    name = f"{options.network}-{hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]}"
+    name = run_name(shards, split, options)
     stored = storage.join(checkpoints, name, "state.tar")
     standing = train_loop.stored(stored)
     if standing and standing.finished(options.recipe):
@@ -151,6 +161,10 @@ def _fit(
     by_track = networks.kind(options.network).recurrent
     sizes = shards.sizes(parts[Part.TRAIN])
     n_train = len(sizes) if by_track else sum(sizes.values())
+    if n_train < 2 * options.workers:
+        raise UsageError(
+            f"{n_train} {'tracks' if by_track else 'segments'} to train on are too few for {options.workers} worker(s), which need two each"
+        )
     config = {
         "network": options.network,
         "recipe": options.recipe.to_dict(),
@@ -181,7 +195,9 @@ def _fit(
     epochs = options.recipe.epochs
     progress.say(f"training {name}: {options.workers} worker(s){' on GPU' if gpu else ''}, checkpoints in {checkpoints}")
     with progress.watching("train-network", epochs, lambda: ray.get(latest.seen.remote())):
-        trainer.fit()
+        diverged = trainer.fit().return_value
+    if diverged is not None:
+        raise diverged
     reached = train_loop.stored(stored)
     assert reached is not None
     return reached

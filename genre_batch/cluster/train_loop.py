@@ -6,11 +6,13 @@ Not as checkpoints of Ray Train: the driver hears of those when it next asks, so
 import os
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import ray.data
 import ray.train
 import ray.train.torch
 import torch
@@ -21,7 +23,7 @@ from genre_batch.cluster import segments
 from genre_batch.cluster.examples import Examples
 from genre_batch.front_end import FrontEnd
 from genre_batch.models import networks, state
-from genre_batch.models.fit import Batch, Fitting
+from genre_batch.models.fit import Batch, Diverged, Fitting
 from genre_batch.models.recipe import Recipe
 from genre_batch.models.state import State
 from genre_batch.tables import storage
@@ -46,8 +48,11 @@ class Config:
     state: str
 
 
-def train_worker(values: dict[str, Any]) -> None:
-    """The loop of one Ray Train worker. values: `config`, the fields of Config, and `latest`, the actor that hears of progress."""
+def train_worker(values: dict[str, Any]) -> Diverged | None:
+    """The loop of one Ray Train worker. values: `config`, the fields of Config, and `latest`, the actor that hears of progress.
+
+    That training diverged is an answer: raised, Ray Train would begin it again, to the same end.
+    """
     config, latest = Config(**values["config"]), values["latest"]
     front_end, recipe = FrontEnd.from_json(config.front_end), Recipe.from_dict(config.recipe)
     device, rank = ray.train.torch.get_device(), ray.train.get_context().get_world_rank()
@@ -58,7 +63,7 @@ def train_worker(values: dict[str, Any]) -> None:
     model = ray.train.torch.prepare_model(network)
     standing = stored(config.state)
     if standing and standing.finished(recipe):
-        return
+        return None
 
     def batches(part: str, epoch: int) -> Iterator[Batch]:
         return _batches(part, front_end, config, recipe, network.recurrent, epoch, device)
@@ -82,7 +87,13 @@ def train_worker(values: dict[str, Any]) -> None:
         rank=rank,
         reduce=_over_workers,
     )
-    fitting.fit(standing, lambda epoch: batches("train", epoch), (lambda: batches("valid", 0)) if has_valid else None, after)
+    try:
+        fitting.fit(
+            standing, lambda epoch: batches("train", epoch), (lambda: batches("valid", 0)) if has_valid else None, after
+        )
+    except Diverged as error:
+        return error
+    return None
 
 
 def store(url: str, reached: State) -> None:
@@ -117,19 +128,33 @@ def _batches(
 ) -> Iterator[Batch]:
     """This worker's share; training shuffled alike for the same seed and epoch."""
     training = part == "train"
-    held = max(recipe.batch_size, SHUFFLED_SEGMENTS // (8 if by_track else 1))
-    shuffle = {"local_shuffle_buffer_size": held, "local_shuffle_seed": config.seed + epoch} if training else {}
+    share, seed = ray.train.get_dataset_shard(part), config.seed + epoch if training else None
+    rows = tables(share, recipe.batch_size, by_track=by_track, seed=seed)
+    for batch in made(rows, front_end, config.genres, by_track=by_track, training=training):
+        yield batch.to(device)
 
+
+def tables(share: "ray.data.DataIterator", size: int, *, by_track: bool, seed: int | None) -> Iterable[pa.Table]:
+    """A worker's share, `size` rows at a time, shuffled by `seed` if there is one. Shares of as many rows come in as many tables."""
+    # With fewer than two tables in hand Ray cuts smaller ones wherever its blocks end, so not as many in each worker.
+    held = max(2 * size, SHUFFLED_SEGMENTS // (8 if by_track else 1))
+    shuffle = {} if seed is None else {"local_shuffle_buffer_size": held, "local_shuffle_seed": seed}
     # Not iter_torch_batches: it would hand over columns of Python objects, or take a Batch for tensors of its own to move.
-    rows = ray.train.get_dataset_shard(part).iter_batches(
-        batch_size=recipe.batch_size, batch_format="pyarrow", prefetch_batches=PREFETCHED, **shuffle
+    found: Iterable[pa.Table] = share.iter_batches(
+        batch_size=size, batch_format="pyarrow", prefetch_batches=PREFETCHED, **shuffle
     )
+    return found
+
+
+def made(
+    rows: Iterable[pa.Table], front_end: FrontEnd, genres: tuple[str, ...], *, by_track: bool, training: bool
+) -> Iterator[Batch]:
+    """A batch of each table of segments, or of tracks as segments.by_tracks makes them. A row alone is not trained on: one segment has no
+    batch statistics. Nor is a lone track of several, for workers wait for each other in each batch, and another's may have one."""
     for table in rows:
-        examples = Examples.of(segments.flat(table) if by_track else table, front_end, config.genres)
-        batch = examples.whole(by_track=by_track)
-        # One lone segment has no batch statistics.
-        if len(batch.labels) > 1 or not training:
-            yield batch.to(device)
+        if table.num_rows > 1 or not training:
+            examples = Examples.of(segments.flat(table) if by_track else table, front_end, genres)
+            yield examples.whole(by_track=by_track)
 
 
 def _over_workers(sums: torch.Tensor) -> torch.Tensor:

@@ -42,7 +42,8 @@ def ensemble(bundles: dict[str, Bundle], method: Joining, remarks: Sequence[str]
     _refuse(bundles, method)
     front_end = _front_end(bundles)
     taxonomy = next(iter(bundles.values())).taxonomy
-    found = _common(bundles)
+    aligned = _common(bundles)
+    found = _refolded(bundles, aligned)
     answers = left_out.answers(found, taxonomy, stacking=method is Joining.STACKING)
     figures, calibration = left_out.measure(answers)
     alone = [calibrate.pool(each, answers.tracks).argmax(axis=1) == answers.labels for each in answers.members]
@@ -63,6 +64,7 @@ def ensemble(bundles: dict[str, Bundle], method: Joining, remarks: Sequence[str]
                 _origin(bundle) | {"track_accuracy": float(right.mean())}
                 for bundle, right in zip(bundles.values(), alone, strict=True)
             ],
+            "folds_differ": _folds_differ(bundles, aligned),
             "remarks": list(remarks),
             "seed": SEED,
             "code_version": genre_batch.__version__,
@@ -135,7 +137,7 @@ def _front_end(bundles: dict[str, Bundle]) -> FrontEnd:
 
 
 def _common(bundles: dict[str, Bundle]) -> list[pa.Table]:
-    """Of each bundle the segments that all of them judged, rows as FOUND, in one order and with folds by artist of their own."""
+    """Of each bundle the segments that all of them judged, rows as FOUND, in one order."""
     tables = [bundle.folds for bundle in bundles.values()]
     keys = [list(zip(each["track_id"].to_pylist(), each["segment"].to_pylist(), strict=True)) for each in tables if each]
     common = set.intersection(*map(set, keys))
@@ -147,12 +149,32 @@ def _common(bundles: dict[str, Bundle]) -> list[pa.Table]:
         if each
     ]
     _refuse_other_artists(dict(zip(bundles, aligned, strict=True)))
-    folds = splits.folds(aligned[0].select(ABOUT), Protocol.ARTIST, seed=SEED)
-    number = np.empty(len(common), np.int32)
-    for n, fold in enumerate(folds):
-        number[fold.test] = n
+    return [each.select(FOUND.names) for each in aligned]
+
+
+def _refolded(bundles: dict[str, Bundle], aligned: list[pa.Table]) -> list[pa.Table]:
+    """With folds by artist of their own, as many as the bundles were made with, or the one with the fewest."""
+    made = [bundle.folds for bundle in bundles.values()]
+    n_folds = min(len(each["fold"].unique()) for each in made if each)
+    rows = aligned[0].select(ABOUT)
+    genres, artists = np.array(rows["genre"].to_pylist()), splits.groups_of(rows, Protocol.ARTIST)
+    for genre in np.unique(genres):
+        if (n := len(np.unique(artists[genres == genre]))) < n_folds:
+            raise UsageError(
+                f"{' and '.join(bundles)} have tracks by {n} artists of genre {str(genre)!r} in common, and {n_folds} folds need as many: "
+                "join bundles that were trained on the same shards"
+            )
+    number = np.empty(rows.num_rows, np.int32)
+    for i, fold in enumerate(splits.folds(rows, Protocol.ARTIST, seed=SEED, n=n_folds)):
+        number[fold.test] = i
     place = FOUND.get_field_index("fold")
-    return [each.select(FOUND.names).set_column(place, "fold", pa.array(number)).cast(FOUND) for each in aligned]
+    return [each.set_column(place, "fold", pa.array(number)).cast(FOUND) for each in aligned]
+
+
+def _folds_differ(bundles: dict[str, Bundle], aligned: list[pa.Table]) -> bool:
+    """Whether they were cross-validated in different folds, they or the members of one that is an ensemble itself."""
+    inner = any(bundle.facts["provenance"].get("folds_differ") for bundle in bundles.values())
+    return inner or any(not each["fold"].equals(aligned[0]["fold"]) for each in aligned)
 
 
 def _refuse_other_artists(tables: dict[str, pa.Table]) -> None:

@@ -14,6 +14,8 @@ Floats = npt.NDArray[np.floating]
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
+DRAWN_AT_ONCE = 2**20
+"""Tracks."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,12 @@ def interval(right: npt.NDArray[np.bool_], tracks: Ints, *, seed: int) -> tuple[
     """Percentile bootstrap of the share that is right, over whole tracks: segments of a track are no independent evidence."""
     _, track = np.unique(tracks, return_inverse=True)
     n_right, n = np.bincount(track, right), np.bincount(track)
-    drawn = np.random.default_rng(seed).integers(0, len(n), (RESAMPLES, len(n)))
-    shares = n_right[drawn].sum(1) / n[drawn].sum(1)
+    rng, shares = np.random.default_rng(seed), np.empty(RESAMPLES)
+    # A few resamples at a time: all of 100,000 tracks would take gigabytes. The numbers are the same as if drawn at once.
+    step = max(1, DRAWN_AT_ONCE // len(n))
+    for some in (slice(start, min(start + step, RESAMPLES)) for start in range(0, RESAMPLES, step)):
+        drawn = rng.integers(0, len(n), (some.stop - some.start, len(n)))
+        shares[some] = n_right[drawn].sum(1) / n[drawn].sum(1)
     low, high = np.quantile(shares, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
 

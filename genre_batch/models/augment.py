@@ -45,10 +45,19 @@ def augment(
 
 
 def mixed(
-    levels: Tensor, targets: Tensor, alpha: float, *, lengths: Tensor | None, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Mixup (Zhang et al. 2018): each example blended with another of its batch, targets [shape=(n, n_genres)] likewise; the larger share
-    is its own. An example is a segment or, with `lengths` (segments of each track), a whole track, whose partner is repeated as needed."""
+    levels: Tensor,
+    descriptors: Tensor | None,
+    targets: Tensor,
+    alpha: float,
+    *,
+    lengths: Tensor | None,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Mixup (Zhang et al. 2018): each example blended with another of its batch, all that is known of it alike: levels
+    [shape=(n, rows, columns)], descriptors [shape=(n, 57)], targets [shape=(n, n_genres)]. The larger share is its own.
+
+    An example is a segment or, with `lengths` (segments of each track), a whole track, whose partner is repeated as needed.
+    """
     n = len(levels) if lengths is None else len(lengths)
     shares = torch.from_numpy(_numpy(generator).beta(alpha, alpha, size=n)).float()
     shares = torch.maximum(shares, 1 - shares).to(levels.device)
@@ -60,8 +69,17 @@ def mixed(
         partner = starts[partner][tracks] + places % lengths[partner][tracks]
         shares = shares[tracks.to(levels.device)]
     partner = partner.to(levels.device)
-    blended = levels * shares[:, None, None] + levels[partner] * (1 - shares)[:, None, None]
-    return blended, targets * shares[:, None] + targets[partner] * (1 - shares)[:, None]
+
+    def blended(values: Tensor) -> Tensor:
+        own = shares.reshape(-1, *[1] * (values.ndim - 1))
+        return values * own + values[partner] * (1 - own)
+
+    return blended(levels), None if descriptors is None else blended(descriptors), blended(targets)
+
+
+def columns_kept(columns: int, strength: Strength) -> int:
+    """How many of them a crop leaves."""
+    return max(1, round(columns * strength.crop_share))
 
 
 class _Draw:
@@ -86,7 +104,7 @@ def _numpy(generator: torch.Generator) -> "np.random.Generator":
 def _cropped(levels: Tensor, strength: Strength, draw: _Draw) -> Tensor:
     """Another part of each segment: whole columns, for between two columns statistics of change would be others."""
     columns = levels.shape[2]
-    kept = max(1, round(columns * strength.crop_share))
+    kept = columns_kept(columns, strength)
     starts = (draw.between(0, 1) * (columns - kept + 1)).long().clamp(max=columns - kept)
     places = starts[:, None] + torch.arange(kept, device=levels.device)
     return levels.gather(2, places[:, None, :].expand(-1, levels.shape[1], -1))

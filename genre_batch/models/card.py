@@ -139,6 +139,11 @@ def _data(facts: Facts, split: pa.Table) -> list[str]:
             "for each track that was measured, the join too was fitted on tracks of other artists (seed {}).".format(
                 provenance["seed"]
             ),
+            *(
+                ["Each member's folds are its own; in none had it heard the artist of a track that it was asked about."]
+                if provenance.get("folds_differ")
+                else []
+            ),
             "",
             *(
                 f"- bundle {each['bundle_id']}, {each['model']}: track accuracy {each['track_accuracy']:.3f} alone"

@@ -1,5 +1,6 @@
 """Training of a network, epoch by epoch, from wherever it stands; the same loop alone in a process and in each worker of many."""
 
+import math
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -11,11 +12,16 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
 from genre_batch.choices import Augmentation
+from genre_batch.errors import UsageError
 from genre_batch.models.augment import augment, mixed
 from genre_batch.models.recipe import Recipe
 from genre_batch.models.state import State
 
 Tensor = torch.Tensor
+
+
+class Diverged(UsageError):
+    """A training whose numbers grew beyond all bounds: begun again it would end the same way."""
 
 
 class Batch(NamedTuple):
@@ -73,7 +79,8 @@ class Fitting:
     ) -> State:
         """Train until the recipe is satisfied, and call `after` with the state after each epoch.
 
-        train: the batches of an epoch, by its number. valid: those that decide which epoch is best; without them the last is.
+        train: the batches of an epoch, by its number. valid: those that decide which epoch is best; without them the last is. Raises
+        Diverged, in all processes that share gradients alike.
         """
         # One more network in memory, where it is another one at all.
         averaged = AveragedModel(self.network, avg_fn=self._average, use_buffers=True) if self.recipe.averaging else None
@@ -101,9 +108,20 @@ class Fitting:
                 score = Score.of(self.reduce(evaluate(averaged.module if averaged else self.network, valid())))
                 scores |= {"valid_loss": score.loss, "valid_accuracy": score.accuracy}
                 loss = score.loss
+            self._refuse_diverged(state.epoch + 1, scores)
             state = state.after_epoch(self.network, averaged, optimizer, scores, loss)
             after(state)
         return state
+
+    def _refuse_diverged(self, epoch: int, scores: dict[str, float]) -> None:
+        losses = {"training loss": scores["train_loss"], "validation loss": scores.get("valid_loss", 0.0)}
+        wrong = [f"the {name} is {loss}" for name, loss in losses.items() if not math.isfinite(loss)]
+        # No loss of this epoch tells what its last step did. Parameters alone: statistics are not the same in all processes.
+        if not all(bool(weights.isfinite().all()) for weights in self.network.parameters()):
+            wrong.append("the weights are no numbers any more")
+        if wrong:
+            rate = self.recipe.learning_rate
+            raise Diverged(f"training diverged in epoch {epoch}: {wrong[0]}; train with a learning_rate below {rate:g}")
 
     def _average(self, mean: Tensor, new: Tensor, n: Tensor | int) -> Tensor:
         """Exponential, and nearly plain at first: early weights are forgotten."""
@@ -122,12 +140,13 @@ class Fitting:
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate((epoch + min(step / max(self.steps, 1), 1.0)) / recipe.epochs)
             levels = augment(batch.spectrograms, recipe.augment, recipe.strength, top_db=self.top_db, generator=generator)
-            targets = functional.one_hot(batch.labels, self.n_genres).float()
+            described, targets = batch.descriptors, functional.one_hot(batch.labels, self.n_genres).float()
             if Augmentation.MIXUP in recipe.augment:
-                alpha = recipe.strength.mixup_alpha
-                levels, targets = mixed(levels, targets, alpha, lengths=batch.lengths, generator=generator)
+                levels, described, targets = mixed(
+                    levels, described, targets, recipe.strength.mixup_alpha, lengths=batch.lengths, generator=generator
+                )
             with _precision(levels.device):
-                logits = self.model(levels, batch.descriptors, batch.lengths)
+                logits = self.model(levels, described, batch.lengths)
             loss = functional.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
             optimizer.zero_grad()
             loss.backward()

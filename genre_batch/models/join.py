@@ -46,6 +46,12 @@ class Join:
             bias = bias if join is None else bias + np.array(join.bias) @ outer
         return _of(self.method, np.array(weights), bias)
 
+    @property
+    def even(self) -> bool:
+        """Whether it is the mean of its members, each counting the same; not so where one of them was a join itself."""
+        weights = np.array(self.weights)
+        return bool(np.allclose(weights, mean(*weights.shape[:2]).weights) and np.allclose(self.bias, 0))
+
     def to_dict(self) -> dict[str, Any]:
         return {"method": self.method, "weights": self.weights, "bias": self.bias}
 

@@ -35,6 +35,7 @@ class MiniVgg(OfSpectrograms):
     Takes only the shape it was built for. Raises UsageError when built for a shape of which the halvings leave nothing.
     """
 
+    any_length = False
     channels: ClassVar[tuple[int, ...]]
 
     def __init__(self, shape: tuple[int, int], n_genres: int) -> None:

@@ -21,6 +21,8 @@ class Network(nn.Module):
 
     inputs: ClassVar[tuple[str, ...]] = ("spectrograms",)
     recurrent: ClassVar[bool] = False
+    any_length: ClassVar[bool] = True
+    """Whether it takes spectrograms of other lengths than it was built for, as crops are."""
 
     def __init__(self, shape: tuple[int, int], n_genres: int) -> None:
         """shape: rows and columns of a spectrogram."""

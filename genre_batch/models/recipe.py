@@ -3,11 +3,13 @@
 import dataclasses
 import math
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, Self, TypeVar
 
+from genre_batch import kinds
 from genre_batch.choices import Augmentation, Schedule, WaveformPart
 from genre_batch.errors import UsageError
 
@@ -36,6 +38,9 @@ class Strength:
     mixup_alpha: float = 0.2
     """Of the beta distribution that shares are drawn from (Zhang et al. 2018)."""
 
+    def __post_init__(self) -> None:
+        _check(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
@@ -59,12 +64,7 @@ class Recipe:
     strength: Strength = field(default_factory=Strength)
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 2 or self.learning_rate <= 0 or self.patience < 1:
-            raise UsageError("a recipe needs at least one epoch, two segments a batch, a positive learning_rate, and patience")
-        if not 0 <= self.averaging < 1 or not 0 <= self.label_smoothing < 1 or not 0 < self.warm_up < 1:
-            raise UsageError("a recipe's averaging and label_smoothing lie in [0, 1), its warm_up in (0, 1)")
-        if not 0 < self.strength.crop_share <= 1 or self.strength.mixup_alpha <= 0:
-            raise UsageError("crop_share lies in (0, 1], mixup_alpha above 0")
+        _check(self)
 
     def rate(self, progress: float) -> float:
         """The learning rate after a share `progress` of all steps, 0..1; depends on nothing else, so training can be resumed anywhere.
@@ -86,21 +86,17 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Raises UsageError for a misspelt key or a part that there is not, naming the nearest right one."""
-        given = dict(values)
-        _refuse_unknown(cls, given)
+        """Raises UsageError for a misspelt key or a part that there is not, naming the nearest right one, and for a value that does not
+        fit."""
+        given = kinds.known(cls, dict(values))
         if isinstance(strength := given.get("strength"), dict):
-            _refuse_unknown(Strength, strength)
-            given["strength"] = Strength(**strength)
-        try:
-            if "schedule" in given:
-                given["schedule"] = _one_of(Schedule, "schedule", given["schedule"])
-            for name, kind in (("augment", Augmentation), ("waveform", WaveformPart)):
-                if name in given:
-                    given[name] = tuple(_one_of(kind, name, part) for part in given[name])
-            return cls(**given)
-        except (ValueError, TypeError) as error:
-            raise UsageError(f"a recipe cannot be read: {error}") from error
+            given["strength"] = Strength(**kinds.known(Strength, strength))
+        if "schedule" in given:
+            given["schedule"] = _one_of(Schedule, "schedule", given["schedule"])
+        for name, kind in (("augment", Augmentation), ("waveform", WaveformPart)):
+            if name in given:
+                given[name] = _all_of(kind, name, given[name])
+        return cls(**given)
 
 
 def read(text: str, where: str, base: Recipe) -> Recipe:
@@ -119,6 +115,49 @@ def read(text: str, where: str, base: Recipe) -> Recipe:
         raise UsageError(f"{where}: {error}") from error
 
 
+Limit = tuple[Callable[[float], bool], str]
+"""What holds for a value, and how that is said."""
+
+
+def _at_least(least: int) -> Limit:
+    return lambda value: value >= least, f"at least {least}"
+
+
+_ABOVE_0: Limit = (lambda value: value > 0, "above 0")
+_SHARE: Limit = (lambda value: 0 <= value < 1, "at least 0 and below 1")
+
+_LIMITS: dict[str, Limit] = {
+    "epochs": _at_least(1),
+    # One alone has no batch statistics.
+    "batch_size": _at_least(2),
+    "learning_rate": _ABOVE_0,
+    "weight_decay": _at_least(0),
+    "warm_up": (lambda value: 0 < value < 1, "above 0 and below 1"),
+    "label_smoothing": _SHARE,
+    "averaging": _SHARE,
+    "patience": _at_least(1),
+    "crop_share": (lambda value: 0 < value <= 1, "above 0 and at most 1"),
+    "stretch": _SHARE,
+    "shift_bands": _at_least(0),
+    "gain_db": _at_least(0),
+    "equaliser_db": _at_least(0),
+    "equaliser_points": _at_least(1),
+    "mask_bands": _at_least(0),
+    "mask_columns": _at_least(0),
+    "masks": _at_least(0),
+    "mixup_alpha": _ABOVE_0,
+}
+
+
+def _check(values: Recipe | Strength) -> None:
+    kinds.check(values)
+    for each in fields(values):
+        holds, said = _LIMITS.get(each.name, (None, ""))
+        value = getattr(values, each.name)
+        if holds and not holds(value):
+            raise UsageError(f"{each.name} is {value}: it must be {said}")
+
+
 def _one_of(kind: type[Choice], name: str, value: str) -> Choice:
     if value not in list(kind):
         near = get_close_matches(str(value), list(kind), n=1, cutoff=0)[0]
@@ -126,9 +165,7 @@ def _one_of(kind: type[Choice], name: str, value: str) -> Choice:
     return kind(value)
 
 
-def _refuse_unknown(kind: type, values: dict[str, Any]) -> None:
-    names = [each.name for each in fields(kind)]
-    for key in values:
-        if key not in names:
-            near = get_close_matches(key, names, n=1, cutoff=0)[0]
-            raise UsageError(f"{kind.__name__} has no parameter {key!r}: did you mean {near!r}?")
+def _all_of(kind: type[Choice], name: str, values: Any) -> tuple[Choice, ...]:
+    if not isinstance(values, list | tuple):
+        raise UsageError(f"{name} is {values!r}: it must be a list, such as [{str(next(iter(kind)))!r}]")
+    return tuple(_one_of(kind, name, each) for each in values)

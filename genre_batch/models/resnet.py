@@ -66,6 +66,8 @@ class ResNet34Seed(OfSpectrograms):
     Takes only the shape it was built for. Raises UsageError when built for a shape of which the poolings leave nothing.
     """
 
+    any_length = False
+
     def __init__(self, shape: tuple[int, int], n_genres: int) -> None:
         super().__init__(shape, n_genres)
         self.trunk = _seed_trunk()
@@ -80,6 +82,7 @@ class ResNet34Fusion(Network):
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("spectrograms", "descriptors")
+    any_length = False
 
     def __init__(self, shape: tuple[int, int], n_genres: int) -> None:
         super().__init__(shape, n_genres)

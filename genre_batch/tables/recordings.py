@@ -2,6 +2,7 @@
 
 import mimetypes
 import os
+import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
@@ -30,6 +31,7 @@ _COMPANIONS = frozenset(
     )
 )
 """What lies beside recordings and has no registered type."""
+_ENDING = re.compile(r"\.(?=\d*[a-z])[a-z\d]{2,5}$", re.IGNORECASE)
 
 
 def is_audio(name: str) -> bool:
@@ -47,6 +49,11 @@ def _may_be_audio(ending: str) -> bool:
         return False
     kind, _ = _TYPES.guess_type(f"name{ending}", strict=False)
     return kind is None or kind.startswith(_AUDIO)
+
+
+def plain_name(track_id: str) -> str:
+    """Without folder and ending: what a recording is called wherever it lies. An ending has a letter; that of blues.00000 has none."""
+    return _ENDING.sub("", track_id.rsplit("/", 1)[-1])
 
 
 def gathered(found: Iterator[StoredObject]) -> Iterator[pa.Table]:

@@ -3,8 +3,11 @@
 import dataclasses
 import hashlib
 import io
+import lzma
 import math
 import re
+import sys
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -23,8 +26,12 @@ from genre_batch.tables import library, storage
 from genre_batch.tables.library import Library
 from schemas import inventory
 
-PICTURE = ".png"
+ARCHIVE, PICTURE = ".npz", ".png"
 Levels = npt.NDArray[np.uint8]
+OF_NUMPY = (ValueError, TypeError, SyntaxError, tokenize.TokenError, MemoryError, OverflowError)
+OF_ZIPFILE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+"""What they raise for broken archives: NumPy for headers that are no Python, or of more than memory holds; zipfile RuntimeError for what is
+encrypted, or packed in a way that it does not know."""
 
 
 def front_end(segment_s: float, segment_hop_s: float, *, described: bool = False) -> FrontEnd:
@@ -173,10 +180,13 @@ def _arrays(url: str, data: bytes) -> dict[str, npt.NDArray[Any]]:
         with zipfile.ZipFile(io.BytesIO(data)):
             pass
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            return {name: archive[name] for name in ("X", "name", "genre", "split") if name in archive}
-    # RuntimeError is zipfile's for what is encrypted, or packed in a way that it does not know.
-    except (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise UsageError(f"{url} is no NumPy archive that can be read: {error}") from error
+            found = {name: archive[name] for name in ("X", "name", "genre", "split") if name in archive}
+    except (*OF_NUMPY, *OF_ZIPFILE) as error:
+        raise UsageError(f"{url} is no NumPy archive that can be read: {_sentence(error)}") from error
+    for name, array in found.items():
+        if not isinstance(array, np.ndarray):
+            raise UsageError(f"{url} is no NumPy archive that can be read: {name} is no array")
+    return found
 
 
 def _with_column(listed: Library, name: str, values: list[str | None] | list[str]) -> Library:
@@ -188,7 +198,18 @@ def _with_column(listed: Library, name: str, values: list[str | None] | list[str
 def _texts(url: str, name: str, array: npt.NDArray[Any], n: int) -> list[str]:
     if array.dtype.kind != "U" or array.shape != (n,):
         raise UsageError(f"{url}: {name} is {array.dtype} {array.shape}: it must be {n} texts, one for each spectrogram of X")
+    points = np.frombuffer(array.tobytes(), f"{array.dtype.str[0]}u4")
+    # Surrogates, which Parquet refuses, and what lies beyond Unicode, which Python takes or refuses as it comes.
+    wrong = points[(points > sys.maxunicode) | ((points >= 0xD800) & (points <= 0xDFFF))]
+    if wrong.size:
+        raise UsageError(
+            f"{url}: {name} holds U+{wrong[0]:04X}, which is no character: write it anew from texts that are whole"
+        )
     return [str(text) for text in array]
+
+
+def _sentence(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _refuse_doubles(url: str, names: list[str]) -> None:

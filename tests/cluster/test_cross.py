@@ -59,6 +59,22 @@ def test_networks_that_are_joined(tmp_path: Path, stacking: bool):
     assert seeds_of(making, 2) == [[0, 1, 2], [3, 4, 5]]
 
 
+def test_ensembles_of_ensembles_whose_networks_do_not_count_the_same(tmp_path: Path):
+    """Of a pair and a lone network; of two pairs they do count the same."""
+    pair = join.mean(2, 2)
+    with pytest.raises(
+        UsageError, match="joined of ensembles, so that its networks do not count the same, and --folds would judge"
+    ):
+        Making.of_bundle(made(tmp_path, 0, 1, 2, joined=pair.over([pair, None])), 3)
+    assert len(Making.of_bundle(made(tmp_path, 0, 1, 2, 3, joined=pair.over([pair, pair])), 3).trials) == 4
+
+
+def test_too_few_folds_to_stack_on_are_refused_before_anything_is_trained(tmp_path: Path):
+    stacked = join.Join("stacking", join.mean(2, 2).weights, (0.0, 0.0))
+    with pytest.raises(UsageError, match="bundle is stacked, and --folds 2 is too few: take at least 3"):
+        Making.of_bundle(made(tmp_path, 0, 1, joined=stacked), 2)
+
+
 def test_baselines_are_not_trained_anew(tmp_path: Path):
     members = [Member("compact", ("spectrograms",), NETWORK), Member("svm", ("descriptors",), {SKOPS: b"baseline"})]
     url = made(tmp_path, 0, joined=join.mean(2, 2), members=members)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from genre_batch.choices import Augmentation, Protocol, Schedule
+from genre_batch.choices import Augmentation, Protocol, Schedule, WaveformPart
 from genre_batch.cluster import folds, session
 from genre_batch.cluster.examples import Examples
 from genre_batch.cluster.folds import FOUND, Trial, cross_validate, fit_in_memory, predict
@@ -77,8 +77,10 @@ def test_a_name_says_all_that_decides_what_is_found(shards: Shards):
         one.name(shards, 1, ["a"]),
         one.name(shards, 0, ["b"]),
         one.name(dataclasses.replace(shards, version=9), 0, ["a"]),
+        one.name(dataclasses.replace(shards, table_id="another"), 0, ["a"]),
+        one.name(dataclasses.replace(shards, front_end=dataclasses.replace(FRONT_END, fmin_hz=200.0)), 0, ["a"]),
     }
-    assert len(names) == len(others) + 4
+    assert len(names) == len(others) + 6
     assert one.name(shards, 0, ["a"]) == trial().name(shards, 0, ["a"])
 
 
@@ -95,6 +97,16 @@ def test_what_a_network_sees_of_the_shards(shards: Shards):
         folds.front_end_of(blind, "compact")
     with pytest.raises(UsageError, match="no network 'vgg'"):
         folds.front_end_of(shards, "vgg")
+
+
+def test_recordings_cannot_be_altered_where_there_are_none(shards: Shards, tmp_path: Path):
+    altering = dataclasses.replace(RECIPE, waveform=(WaveformPart.GAIN,))
+    assert folds.planned(shards, trial(recipe=altering), str(tmp_path))
+    imported = small_shards.write(str(tmp_path / "shards"), [small_shards.row("disco/0", 0) | {"uri": "/all.npz"}])
+    with pytest.raises(
+        UsageError, match=r"such as disco/0, were imported as spectrograms, and --waveform gain alters recordings"
+    ):
+        folds.planned(imported, trial(recipe=altering), str(tmp_path))
 
 
 @pytest.mark.usefixtures("ray_session")

@@ -11,9 +11,9 @@ from genre_batch.front_end import MEL
 Rows = list[tuple[str, str | None]]
 
 
-def tracks(*rows: tuple[str, str | None]) -> pa.Table:
+def tracks(*rows: tuple[str, str | None], genre: str = "rock") -> pa.Table:
     track_ids, artists = zip(*rows, strict=True)
-    return pa.table({"track_id": track_ids, "artist": pa.array(artists, pa.string()), "genre": ["rock"] * len(rows)})
+    return pa.table({"track_id": track_ids, "artist": pa.array(artists, pa.string()), "genre": [genre] * len(rows)})
 
 
 def split(*rows: tuple[str, str | None, str]) -> pa.Table:
@@ -56,8 +56,33 @@ def test_nothing_in_common():
     assert known(tracks(("n1", "New"), ("n2", None)), SPLIT) == set()
 
 
+GTZAN = split(("blues.00000", None, "train"), ("blues.00001", None, "valid"), ("blues.00002", None, "test"))
+
+
+@pytest.mark.parametrize("name", ["blues.{}", "blues/blues.{}", "gtzan/blues/blues.{}.wav", "blues.{}.AU", "x/blues.{}.flac"])
+def test_the_same_recordings_are_known_in_other_folders_and_formats(name: str):
+    there = tracks(*((name.format(f"0000{i}"), None) for i in range(4)))
+    assert known(there, GTZAN) == {name.format("00000"), name.format("00001")}
+    turned = split(*((name.format(f"0000{i}"), None, part) for i, part in enumerate(("train", "valid", "test"))))
+    assert known(tracks(("blues.00000", None), ("blues.00002", None)), turned) == {"blues.00000"}
+
+
+def test_names_that_many_recordings_have_say_nothing():
+    once, twice = split(("a/01.mp3", None, "train")), split(("a/01.mp3", None, "train"), ("b/01.mp3", None, "test"))
+    assert known(tracks(("x/01.mp3", None), ("y/01.mp3", None)), once) == set()
+    assert known(tracks(("x/01.mp3", None), ("y/02.mp3", None)), twice) == set()
+    assert known(tracks(("x/01.mp3", None), genre="jazz"), once) == set(), "a recording of another kind"
+    assert known(tracks(("a/01.mp3", None), ("y/01.mp3", None)), twice) == {"a/01.mp3"}, "its id is its own"
+
+
+def test_a_test_track_of_another_name_keeps_its_part():
+    by_track = split(("blues.00000", "Ada", "train"), ("blues.00001", "Ada", "test"))
+    here = tracks(("blues/blues.00000.wav", "Ada"), ("blues/blues.00001.wav", "Ada"), ("blues/blues.00002.wav", "Ada"))
+    assert known(here, by_track) == {"blues/blues.00000.wav", "blues/blues.00002.wav"}
+
+
 def shards(*rows: tuple[str, str | None]) -> Shards:
-    return Shards("s3://music/shards", 4, MEL, tracks(*rows), [])
+    return Shards("s3://music/shards", 4, "made once", MEL, tracks(*rows), [])
 
 
 MIXED = shards(("a1", "Ada"), ("a2", "Ada"), ("b2", "Bob"), ("c1", "Cid"), ("n1", "New"), ("n2", None))
@@ -70,6 +95,17 @@ def test_shards_with_training_tracks_are_refused_and_counted():
         "1 of the 6 tracks of s3://music/shards took part in training this bundle, and 2 of their artists did: --leave-out judges the "
         "other tracks, --include-training judges all and marks the result"
     )
+
+
+def test_a_refusal_says_by_which_names_tracks_are_known():
+    renamed = shards(("blues/blues.00000.wav", None), ("blues/blues.00009.wav", None))
+    with pytest.raises(
+        UsageError, match=r"^1 of the 2 tracks of .* this bundle \(blues/blues\.00000\.wav as blues\.00000\), and 0 of"
+    ):
+        choose(renamed, GTZAN, leave_out=False, include_training=False)
+    chosen, _ = choose(renamed, GTZAN, leave_out=True, include_training=False)
+    assert chosen == {"blues/blues.00009.wav"}
+    assert choose(renamed, GTZAN, leave_out=False, include_training=True)[1]["includes_training_tracks"]
 
 
 @pytest.mark.parametrize("row", [("b1", None), ("other", "Bob")])
@@ -103,9 +139,20 @@ def test_nothing_is_left():
 
 
 def test_what_is_told_of_artists():
-    assert told(tracks(("n1", "New"), ("n2", None)), SPLIT) == (
+    def of(here: pa.Table, split: pa.Table = SPLIT) -> str:
+        return told(here, split, set(here["track_id"].to_pylist()))
+
+    assert of(tracks(("n1", "New"), ("n2", None))) == (
         "No artist of a measured track was heard in training; the artists of 2 of 5 tracks are unknown."
     )
     flattered = "**Artists may stand on both sides of the split: these figures flatter it.**"
-    assert told(tracks(("n1", "New"), ("a2", "Ada")), SPLIT) == flattered
-    assert told(tracks(("x1", None)), SPLIT) == flattered
+    assert of(tracks(("n1", "New"), ("a2", "Ada"))) == flattered
+    assert of(tracks(("x1", None))) == flattered
+    assert of(tracks(("blues/blues.00000.wav", None)), GTZAN) == flattered
+
+
+def test_what_is_told_is_of_the_chosen_tracks_alone():
+    here = tracks(("x/01.mp3", "Ada"), ("y/01.mp3", None), ("n1", None))
+    heard = split(("a/01.mp3", "Ada", "train"))
+    assert told(here, heard, {"y/01.mp3", "n1"}).startswith("No artist"), "two here are called 01, whichever are judged"
+    assert "flatter" in told(here, heard, {"x/01.mp3"})

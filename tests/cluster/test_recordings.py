@@ -5,11 +5,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from genre_batch.choices import WaveformPart
 from genre_batch.cluster import segments
-from genre_batch.cluster.recordings import of_library, of_shards
+from genre_batch.cluster.recordings import of_library, of_shards, refuse_imported
 from genre_batch.cluster.segments import Shards
 from genre_batch.errors import UsageError
 from genre_batch.front_end import MEL
+from genre_batch.models.recipe import Recipe
 from genre_batch.tables import store
 from schemas import shards as contract
 
@@ -75,6 +77,22 @@ def test_shards_name_recordings_unless_they_were_drawn_by_others(tmp_path: Path)
         "d": "/all.npz",
         "e": "/pictures/e.png",
         "f": "/f.wav",
+        "g": "/lone.NPZ",
+        "h": "/music/a.flac",
     }
     opened = shards_of(str(tmp_path / "shards"), uris)
-    assert of_shards(opened, {"a", "b", "c", "d", "e"}) == {"a": "/music/a.flac", "b": "s3://music/b.mp3"}
+    found = of_shards(opened, set(uris) - {"f"})
+    assert found == {"a": "/music/a.flac", "b": "s3://music/b.mp3", "h": "/music/a.flac"}
+
+
+def test_alterations_of_recordings_are_refused_where_there_are_none(tmp_path: Path):
+    altering = Recipe(waveform=(WaveformPart.GAIN, WaveformPart.CODEC))
+    mixed = shards_of(str(tmp_path / "mixed"), {"a": "/a.flac", "c": "/all.npz", "b": "/all.npz"})
+    with pytest.raises(UsageError) as refused:
+        refuse_imported(mixed, altering)
+    assert str(refused.value) == (
+        f"2 of the 3 tracks of {mixed.url}, such as b, were imported as spectrograms, and --waveform gain, codec alters recordings: "
+        "take shards that build-shards made, or --waveform none"
+    )
+    refuse_imported(mixed, Recipe())
+    refuse_imported(shards_of(str(tmp_path / "whole"), {"a": "/a.flac"}), altering)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genre_batch.choices import Augmentation, Redo
-from genre_batch.cluster import folds, search, segments, tally
+from genre_batch.cluster import drawn, folds, search, segments, tally
 from genre_batch.cluster.drawn import Draw, Halving
 from genre_batch.cluster.folds import Held, Trial
 from genre_batch.cluster.search import Asked
@@ -23,6 +23,8 @@ from genre_batch.errors import UsageError
 from genre_batch.front_end import MEL
 from genre_batch.models import recipes
 from genre_batch.models.recipe import Recipe
+from genre_batch.taxonomy import Taxonomy
+from tests import small_shards
 from tests.running import Ended, job
 
 Run = Callable[..., Ended]
@@ -57,17 +59,17 @@ def test_the_recipe_itself_comes_first_and_more_draws_do_not_change_the_first():
 def test_draws_are_recipes_within_bounds(seed: int, rate: float, size: int):
     base = Recipe(learning_rate=rate, batch_size=size)
     values = search.drawn_values(asked(2, base, seed))[1]
-    drawn = search.changed(base, values)
+    made = search.changed(base, values)
     # Rounded to three digits, a draw at a bound may pass it by half a percent.
-    assert rate / 4 * 0.995 <= drawn.learning_rate <= rate * 4 * 1.005
-    assert 0.001 <= drawn.weight_decay <= 1
-    assert 0 <= drawn.label_smoothing <= 0.2
-    assert drawn.averaging in (0, 0.98, 0.99, 0.995)
-    assert drawn.batch_size in (max(2, size // 2), size, 2 * size)
-    assert 0.1 <= drawn.strength.mixup_alpha <= 1
-    assert 0.5 <= drawn.strength.crop_share <= 1
+    assert rate / 4 * 0.995 <= made.learning_rate <= rate * 4 * 1.005
+    assert 0.001 <= made.weight_decay <= 1
+    assert 0 <= made.label_smoothing <= 0.2
+    assert made.averaging in (0, 0.98, 0.99, 0.995)
+    assert made.batch_size in (max(2, size // 2), size, 2 * size)
+    assert 0.1 <= made.strength.mixup_alpha <= 1
+    assert 0.5 <= made.strength.crop_share <= 1
     assert values["learning_rate"] == float(f"{values['learning_rate']:.3g}")
-    assert drawn.epochs == base.epochs
+    assert made.epochs == base.epochs
 
 
 def test_rates_are_drawn_evenly_by_order_of_magnitude():
@@ -146,23 +148,32 @@ def test_a_search_that_was_interrupted_goes_on_and_is_asked_for_more(run: Run, s
     assert told[0] == told[1]
 
 
-def test_a_draw_behind_the_median_is_stopped_and_the_recipe_itself_never(ray_session: None, tmp_path: Path) -> None:
-    held = [[Held(None, k, [], [], str(tmp_path / f"{n}-{k}.parquet")) for k in range(5)] for n in range(4)]
+Decide = Callable[[int, int, float], str]
+
+
+def halving(place: Path, n_draws: int, counted: object = None) -> tuple[Decide, Callable[[], list[int]]]:
+    """The scheduler asked of a draw, its folds and its log-likelihood; and the draws that it has finished."""
+    held = [[Held(None, k, [], [], str(place / f"{n}-{k}.parquet")) for k in range(5)] for n in range(n_draws)]
     tried = [Draw(n, {}, each) for n, each in enumerate(held)]
     for draw in tried:
         Path(draw.uri).write_text(json.dumps({"figures": {}, "seconds": [1.0], "finished": False}))
-    counted = ray.remote(num_cpus=0)(tally.Tally).remote()
-    halving = Halving(tried, counted)
-    trials = [SimpleNamespace(trial_id=str(n), config={"number": n}) for n in range(4)]
+    scheduler = Halving(tried, counted or ray.remote(num_cpus=0)(tally.Tally).remote())
+    trials = [SimpleNamespace(trial_id=str(n), config={"number": n}) for n in range(n_draws)]
     for trial in trials:
-        halving.on_trial_add(None, trial)
+        scheduler.on_trial_add(None, trial)
 
     def decided(number: int, n_folds: int, log_likelihood: float) -> str:
-        return halving.on_trial_result(None, trials[number], {"folds": n_folds, "log_likelihood": log_likelihood})
+        return scheduler.on_trial_result(None, trials[number], {"folds": n_folds, "log_likelihood": log_likelihood})
 
     def finished() -> list[int]:
         return [draw.number for draw in tried if json.loads(Path(draw.uri).read_text())["finished"]]
 
+    return decided, finished
+
+
+def test_a_draw_behind_the_median_is_stopped_and_the_recipe_itself_never(ray_session: None, tmp_path: Path) -> None:
+    counted = ray.remote(num_cpus=0)(tally.Tally).remote()
+    decided, finished = halving(tmp_path, 4, counted)
     assert decided(1, 1, -1.0) == "CONTINUE"
     assert decided(2, 1, -2.0) == "STOP"
     assert decided(0, 1, -9.0) == "CONTINUE"
@@ -174,6 +185,56 @@ def test_a_draw_behind_the_median_is_stopped_and_the_recipe_itself_never(ray_ses
     assert (decided(3, 3, -9.0), decided(3, 4, -0.5), decided(1, 4, -0.6)) == ("CONTINUE", "CONTINUE", "STOP")
     assert finished() == [1, 2]
     assert decided(0, 5, -9.0) == "CONTINUE"
+
+
+def test_a_draw_that_diverged_is_the_worst_whoever_it_is(ray_session: None, tmp_path: Path) -> None:
+    """It is stopped at once, the recipe itself too, and what diverged is not trained again."""
+    small, place = small_shards.whole(str(tmp_path / "shards")), str(tmp_path)
+    tried = []
+    for number, rate in enumerate((1e30, 3e-3, 2e30)):
+        recipe = Recipe(epochs=1, batch_size=4, learning_rate=rate)
+        trial = Trial(network="timbre", recipe=recipe, seed=0, n_folds=2)
+        tried.append(Draw(number, {"learning_rate": rate}, folds.planned(small, trial, place)))
+    rows = drawn.try_all(small, tried, place)
+    assert [(drawn.diverged(row), row["folds"]) for row in rows] == [(True, 1), (False, 2), (True, 1)]
+    assert len(list(tmp_path.glob("folds/*.parquet"))) == 2
+
+    # As if it had been killed before the scheduler heard of it.
+    standing = json.loads(Path(tried[0].uri).read_text())
+    assert standing["finished"]
+    Path(tried[0].uri).write_text(json.dumps(standing | {"finished": False}))
+    again = drawn.try_all(small, tried, place)
+    assert json.dumps(again) == json.dumps(rows), "seconds too"
+    assert json.loads(Path(tried[0].uri).read_text())["finished"]
+
+    wanted = dataclasses.replace(asked(3), network="timbre", n_folds=2)
+    tuned = search.chosen(rows, tried, Taxonomy(small_shards.GENRES), wanted)
+    assert (tuned.best, tuned.own, tuned.by_luck) == (rows[1], rows[0], 0.0)
+    said = search.told(tuned, wanted)
+    assert said[0].endswith("0 were stopped early, 2 diverged.")
+    assert said[2].endswith("; the own recipe: diverged.")
+    assert "expect less on others" in said[3]
+
+
+@pytest.mark.parametrize(
+    ("done", "message"),
+    [
+        ([(1, -np.inf), (2, -np.inf)], r"^all 2 draws diverged: search about a recipe with a learning_rate below 0\.003 "),
+        ([(5, -np.inf), (1, -1.0)], "^1 of 2 draws diverged, and no other did all folds: search about"),
+    ],
+)
+def test_a_search_without_a_best_says_so(done: list[tuple[int, float]], message: str) -> None:
+    rows = [{"draw": n, "folds": folds, "log_likelihood": worth} for n, (folds, worth) in enumerate(done)]
+    with pytest.raises(UsageError, match=message):
+        search.chosen(rows, [], Taxonomy(("a", "b")), asked(2))
+
+
+def test_the_scheduler_is_told_of_a_draw_that_diverged_as_of_the_worst(ray_session: None, tmp_path: Path) -> None:
+    decided, finished = halving(tmp_path, 4)
+    assert [decided(0, 1, drawn.WORST), decided(1, 1, drawn.WORST)] == ["STOP", "STOP"], "the recipe itself too"
+    assert decided(2, 1, -1.0) == "CONTINUE"
+    assert decided(3, 1, -2.0) == "CONTINUE", "better than the median of those before it"
+    assert finished() == [0, 1]
 
 
 def test_folds_can_be_trained_alone_and_together(shards: str, tmp_path: Path) -> None:

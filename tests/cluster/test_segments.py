@@ -1,5 +1,7 @@
 """Segments come from shards whole and in order, and are scored as each track alone would be."""
 
+import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +54,32 @@ def test_no_shards(tmp_path: Path):
         segments.open_shards(str(tmp_path / "x")).read(["metal/0"], ("spectrogram",))
 
 
+def test_shards_built_anew_at_the_same_place_are_others(tmp_path: Path):
+    """Their versions count from 0 again."""
+    url, rows, built = str(tmp_path / "shards"), [small_shards.row("disco/0", 0)], []
+    for front_end in (FRONT_END, FRONT_END, dataclasses.replace(FRONT_END, fmin_hz=200.0)):
+        shutil.rmtree(url, ignore_errors=True)
+        built.append(small_shards.write(url, rows, front_end=front_end))
+    assert {(shards.url, shards.version) for shards in built} == {(url, 1)}
+    assert len({shards.table_id for shards in built}) == 3
+    assert built[0].facts == segments.open_shards(url).facts | {
+        "table": built[0].table_id,
+        "front_end": FRONT_END.digest,
+    }, "nothing else differs"
+    assert segments.open_shards(url).facts == built[-1].facts
+
+
+def test_spectrograms_are_read_into_a_column_that_may_be_large(shards: Shards):
+    """Sorted into one array, more than 2 GiB have no room in plain binary values. It changes nothing for who takes them."""
+    found = shards.read(["disco/1"], ("spectrogram",))
+    assert found.schema.field("spectrogram").type == pa.large_binary()
+    np.testing.assert_array_equal(
+        segments.pictures(found["spectrogram"], SHAPE), [small_shards.picture("disco/1", i) for i in range(3)]
+    )
+    assert flat(by_tracks(found)).to_pylist() == found.to_pylist()
+    assert shards.read(["disco/1"], ("descriptors",)).column_names == ["track_id", "genre", "segment", "descriptors"]
+
+
 def test_read_gives_rows_by_track_and_segment(shards: Shards):
     found = shards.read(["metal/1", "disco/1", "classical/0"], ("spectrogram", "descriptors"))
     assert found.column_names == ["track_id", "genre", "segment", "spectrogram", "descriptors"]
@@ -73,6 +101,25 @@ def test_a_stream_holds_each_chosen_segment_once(shards: Shards, by_track: bool,
     found = pa.concat_tables(batches(shards.stream(chosen, seed=seed, by_track=by_track)))
     assert sorted(keys(found)) == sorted((name, i) for name in chosen for i in range(TRACKS[name]))
     assert found.column_names == ["track_id", "genre", "segment", "spectrogram"]
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_files_come_in_another_order_in_each_pass_and_alike_for_the_same_seed(tmp_path: Path):
+    alone = {f"metal/{i}": 1 for i in range(8)}
+    parted = small_shards.whole(str(tmp_path / "shards"), alone, n_files=8)
+
+    def passes(seed: int) -> list[list[str]]:
+        """As Ray Train takes them."""
+        stream = parted.stream(list(alone), columns=(), seed=seed)
+        # Or they would come as tasks end.
+        stream.context.execution_options = ray.data.ExecutionOptions(preserve_order=True)
+        (share,) = stream.streaming_split(1, equal=True)
+        return [[name for name, _ in keys(pa.concat_tables(batches(share)))] for _ in range(2)]
+
+    first, second = passes(seed=1)
+    assert first != second
+    assert sorted(first) == sorted(second) == sorted(alone)
+    assert passes(seed=1) == [first, second]
 
 
 SHUFFLED = {"classical/0": 3, "disco/1": 200, "metal/2": 150, "disco/3": 300, "metal/4": 2}

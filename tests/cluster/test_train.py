@@ -11,13 +11,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from genre_batch.choices import Redo
+from genre_batch.choices import Protocol, Redo, WaveformPart
 from genre_batch.cluster.shards import build_shards
+from genre_batch.cluster.train import TrainOptions, everything, run_name, train_network
+from genre_batch.errors import UsageError
 from genre_batch.front_end import MEL, Descriptors
 from genre_batch.models import bundle as bundles
+from genre_batch.models.recipe import Recipe
+from tests import small_shards
 from tests.conftest import ROOT
 
 EPOCHS = 14
+OPTIONS = TrainOptions(network="compact", split=Protocol.ARTIST, recipe=Recipe(epochs=1), seed=0, workers=1)
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +35,36 @@ def shards(ray_session: None, small_library: Path, tmp_path_factory: pytest.Temp
         library_url=manifest, shards_url=url, front_end=described, artists=None, redo=Redo.NOTHING, max_reject_fraction=0
     )
     return url
+
+
+def test_a_training_goes_on_only_on_the_shards_that_it_began_on(tmp_path: Path) -> None:
+    begun = small_shards.whole(str(tmp_path / "shards"))
+    split = everything(begun.tracks)
+    name = run_name(begun, split, OPTIONS)
+    assert run_name(begun, split, dataclasses.replace(OPTIONS)) == name
+    others = [
+        dataclasses.replace(begun, version=9),
+        dataclasses.replace(begun, table_id="another"),
+        dataclasses.replace(begun, front_end=dataclasses.replace(begun.front_end, fmin_hz=200.0)),
+    ]
+    names = {run_name(shards, split, OPTIONS) for shards in others}
+    names |= {run_name(begun, split.slice(1), OPTIONS), run_name(begun, split, dataclasses.replace(OPTIONS, seed=1)), name}
+    assert len(names) == 6
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_nothing_is_trained_on_recordings_that_are_not_there(tmp_path: Path) -> None:
+    drawn = [small_shards.row(track_id, 0) | {"uri": f"/pictures/{track_id}.png"} for track_id in small_shards.tracks()]
+    small_shards.write(str(tmp_path / "shards"), drawn)
+    altering = dataclasses.replace(OPTIONS, recipe=Recipe(epochs=1, waveform=(WaveformPart.NOISE, WaveformPart.PITCH)))
+    with pytest.raises(UsageError, match=r"15 of the 15 tracks of .*, such as classical/0, .* --waveform noise, pitch alters"):
+        train_network(
+            shards_url=str(tmp_path / "shards"),
+            bundle_url=str(tmp_path / "bundle"),
+            checkpoints=str(tmp_path / "training"),
+            options=altering,
+        )
+    assert not (tmp_path / "training").exists()
 
 
 def test_training_outlives_its_worker_and_its_driver(shards: str, tmp_path: Path) -> None:

@@ -253,5 +253,37 @@ def test_an_ensemble_is_not_stacked(mean: Bundle):
 
 
 def test_too_few_artists_in_common_are_refused():
-    few = {name: cross_validated(seed=n, folds=found(1.0, n, range(8))) for n, name in enumerate(("one", "other"))}
-    assert refused(**few).startswith("genre 'jazz' has 2 different artists; 5 are needed")
+    first, last = range(24), range(16, 40)
+    given = {
+        name: cross_validated(seed=n, folds=found(1.0, n, own))
+        for n, (name, own) in enumerate({"one": first, "other": last}.items())
+    }
+    assert refused(**given) == (
+        "one and other have tracks by 2 artists of genre 'jazz' in common, and 5 folds need as many: "
+        "join bundles that were trained on the same shards"
+    )
+
+
+def test_it_has_as_many_folds_as_its_members():
+    """Which were made with three because no genre has more artists."""
+    few = {name: cross_validated(seed=n, folds=found(1.0, n, range(12), 3)) for n, name in enumerate(("one", "other"))}
+    for method in Joining:
+        made = ensemble(few, method)
+        assert made.folds is not None
+        assert set(made.folds["fold"].to_pylist()) == {0, 1, 2}
+        assert len(made.facts["metrics"]["folds"]["track_accuracy_by_fold"]) == 3
+    fewest = ensemble({"of 3": few["one"], "of 2": cross_validated(seed=5, folds=found(1.0, 5, range(12), 2))}, Joining.MEAN)
+    assert fewest.folds is not None
+    assert set(fewest.folds["fold"].to_pylist()) == {0, 1}
+
+
+def test_folds_that_differ_are_told(mean: Bundle):
+    sentence = "Each member's folds are its own"
+    assert sentence not in mean.files["MODEL_CARD.md"].decode()
+    rows = found(1.0, 9)
+    others = pa.array([(n + i // 40) % 5 for i, n in enumerate(rows["fold"].to_pylist())], pa.int32())
+    turned = rows.set_column(4, rows.schema.field("fold"), others)
+    differ = ensemble({"one": cross_validated(seed=1), "other": cross_validated(seed=9, folds=turned)}, Joining.MEAN)
+    assert differ.files["MODEL_CARD.md"].decode().count(sentence) == 1
+    outer = ensemble({"pair": differ, "third": cross_validated(seed=3)}, Joining.MEAN)
+    assert sentence in outer.files["MODEL_CARD.md"].decode(), "though the pair's own folds may be those of the third"

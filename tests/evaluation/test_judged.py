@@ -1,6 +1,7 @@
 """Figures over folds: by hand, as scikit-learn has them, and an interval that knows how little segments of one track say."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -188,6 +189,27 @@ def test_the_interval_repeats_itself_and_knows_its_seed():
     assert interval(right, tracks, seed=1) == first
     assert interval(right, 3 * tracks + 7, seed=1) == first, "tracks are told apart, their numbers mean nothing"
     assert len({interval(right, tracks, seed=seed) for seed in range(5)}) > 1
+
+
+@pytest.mark.parametrize("at_once", [1, 70, 1000, 2**20])
+def test_figures_do_not_depend_on_how_many_are_drawn_at_once(at_once: int, monkeypatch: pytest.MonkeyPatch):
+    folds, tracks, labels = random(4)
+    right = np.concatenate([fold.heard for fold in folds]) == labels[np.concatenate([fold.rows for fold in folds])]
+    monkeypatch.setattr(judged, "DRAWN_AT_ONCE", at_once)
+    n_right, n = np.bincount(tracks, right), np.bincount(tracks)
+    drawn = np.random.default_rng(5).integers(0, 40, (2000, 40))
+    expected = np.quantile(n_right[drawn].sum(1) / n[drawn].sum(1), [(1 - 0.95) / 2, (1 + 0.95) / 2])
+    assert interval(right, tracks, seed=5) == tuple(expected)
+
+
+def test_the_memory_does_not_grow_with_tracks():
+    """Of 100,000 tracks at once it would be 5 GB, of these 0.5 GB."""
+    tracemalloc.start()
+    try:
+        interval(*lopsided(10_000), seed=0)
+        assert tracemalloc.get_traced_memory()[1] < 60e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_two_thousand_draws_and_95_percent():

@@ -75,7 +75,9 @@ def test_none_switches_all_parts_off(file: Path):
         ({"augment": ["crop", "gian"]}, "^there is no augment 'gian': did you mean 'gain'\\?$"),
         ({"waveform": ["codecs"]}, "^there is no waveform 'codecs': did you mean 'codec'\\?$"),
         ({"augment": ["none", "crop"]}, "there is no augment 'none'"),
-        ({"averaging": 1.0}, "averaging and label_smoothing lie in"),
+        ({"averaging": 1.0}, "^averaging is 1.0: it must be at least 0 and below 1$"),
+        ({"learning_rate": float("nan")}, "^learning_rate is nan: it must be finite$"),
+        ({"weight_decay": -0.1}, "^weight_decay is -0.1: it must be at least 0$"),
     ],
 )
 def test_what_is_not_right_is_named(given: dict[str, Any], message: str):
@@ -101,6 +103,38 @@ def test_from_the_command_line_a_misspelt_part_is_one_line(capfd: Capture, tmp_p
     ended = running.job(capfd, "train-network", *places, "--network", "vgg")
     assert ended.code == 2
     assert ended.err.startswith("error: no network 'vgg': there is compact, ")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("train-network", "--folds", "-1"),
+        ("train-network", "--seed", "-1"),
+        ("train-network", "--seed", str(2**32)),
+        ("train-network", "--batch-size", "1"),
+        ("train-network", "--patience", "0"),
+        ("train-network", "--epochs", "0"),
+        ("tune-network", "--seed", "-1"),
+        ("tune-network", "--folds", "1"),
+        ("tune-network", "--trials", "0"),
+        ("evaluate", "--folds", "-1"),
+        ("evaluate", "--seeds", "0"),
+    ],
+)
+def test_a_number_out_of_range_is_an_error_of_its_option(capfd: Capture, given: tuple[str, str, str]):
+    ended = running.job(capfd, *given)
+    assert ended.code == 2
+    said = re.sub(r"[\s│╭╮╰╯─]+", " ", ended.err)
+    assert re.search(rf"Invalid value for '{given[1]}' .*: Input should be (greater|less) than or equal to", said)
+
+
+@pytest.mark.parametrize("folds", [(), ("--folds", "5")])
+@pytest.mark.usefixtures("ray_session")
+def test_segments_of_a_track_never_stand_on_both_sides(capfd: Capture, tmp_path: Path, folds: tuple[str, ...]):
+    places = ("--shards", small_shards.whole(str(tmp_path / "shards")).url, "--bundle", str(tmp_path / "bundle"))
+    ended = running.job(capfd, "train-network", *places, "--split", "random", *folds)
+    assert ended.code == 2
+    assert ended.err.startswith("error: --split random would put segments of one track on both sides: take artist")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genre_batch.choices import Augmentation
-from genre_batch.models.augment import augment, mixed
+from genre_batch.models.augment import augment, columns_kept, mixed
 from genre_batch.models.recipe import Strength
 
 N, ROWS, COLUMNS = 6, 24, 40
@@ -91,6 +91,7 @@ def test_a_crop_has_exactly_its_share_of_columns(share: float, width: int):
     starts = (torch.rand(N, generator=generator()) * (COLUMNS - width + 1)).floor()
     expected = 4 * (starts[:, None] + torch.arange(width))
     assert torch.equal(found, expected[:, None].expand(found.shape)), "whole columns, as they are"
+    assert columns_kept(COLUMNS, Strength(crop_share=share)) == width
 
 
 def test_every_start_of_a_crop_is_drawn():
@@ -114,11 +115,16 @@ def test_a_crop_leaves_bands_where_they_are():
     assert torch.equal(changed(ramp(1), Augmentation.CROP), ramp(1)[:, :, :30].float())
 
 
+def drawn_share(seed: int) -> float:
+    """Of the most that one segment may be shifted by, up or down."""
+    return 2 * torch.rand(1, generator=generator(seed)).item() - 1
+
+
 @pytest.mark.parametrize("bands", [-3, -1, 1, 2])
 def test_a_shift_by_whole_bands_is_exact(bands: int):
     x = pictures(1)
-    most = bands / (2 * torch.rand(1, generator=generator()).item() - 1)
-    found = changed(x, Augmentation.SHIFT, shift_bands=most)
+    seed, share = next(found for found in enumerate(map(drawn_share, range(99))) if found[1] * bands > 0)
+    found = changed(x, Augmentation.SHIFT, seed=seed, shift_bands=bands / share)
     places = (torch.arange(ROWS) + bands).clamp(0, ROWS - 1)
     torch.testing.assert_close(found, x[:, places].float(), rtol=0, atol=1e-3)
 
@@ -175,11 +181,17 @@ def test_no_masks_hide_nothing():
 
 
 def blended(lengths: list[int] | None, n: int, alpha: float = 0.3, seed: int = 7) -> tuple[torch.Tensor, torch.Tensor]:
-    """Targets that say which segment was blended with which; levels that are blended alike if they are the targets times them."""
+    """Targets that say which segment was blended with which; levels and descriptors that are blended alike if they are the targets times
+    them."""
     x = torch.arange(n, dtype=torch.float32)[:, None, None].expand(n, 2, 3) * 10
+    described = torch.randn(n, 57, generator=generator(n))
     by_track = None if lengths is None else torch.tensor(lengths)
-    levels, targets = mixed(x, torch.eye(n), alpha, lengths=by_track, generator=generator(seed))
+    levels, told, targets = mixed(x, described, torch.eye(n), alpha, lengths=by_track, generator=generator(seed))
     torch.testing.assert_close(levels, (targets @ x.flatten(1)).reshape(x.shape))
+    torch.testing.assert_close(told, targets @ described)
+    without = mixed(x, None, torch.eye(n), alpha, lengths=by_track, generator=generator(seed))
+    assert without[1] is None
+    assert torch.equal(without[0], levels), "descriptors take no numbers from the generator"
     return levels, targets
 
 

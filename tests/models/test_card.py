@@ -134,6 +134,9 @@ def test_members_and_their_join():
     assert "- bundle b2, crnn: track accuracy 0.625 alone" in lines
     assert "- svm, of statistics" in lines
     assert "- crnn, of spectrograms and descriptors" in lines
+    sentence = "Each member's folds are its own; in none had it heard the artist of a track that it was asked about."
+    assert sentence not in lines
+    assert sentence in of_folds(members=members, join=join.mean(2, 2), provenance=made | {"folds_differ": True}).splitlines()
 
 
 def test_what_it_costs():

@@ -13,7 +13,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from genre_batch.choices import Augmentation, Schedule
 from genre_batch.models import networks, state
-from genre_batch.models.fit import Batch, Fitting, Score, evaluate
+from genre_batch.models.fit import Batch, Diverged, Fitting, Score, evaluate
 from genre_batch.models.network import Network
 from genre_batch.models.recipe import Recipe
 from genre_batch.models.state import State
@@ -234,6 +234,72 @@ def test_a_finished_training_does_no_more():
 
     again = fitting(network).fit(reached, no_more, None)
     assert again is reached
+
+
+WILD = replace(PLAIN, learning_rate=1e37)
+"""Weights of which a sum is beyond what 32 bits hold."""
+
+
+@pytest.mark.parametrize("averaging", [0.0, 0.9])
+def test_a_loss_that_is_no_number_ends_it_and_no_state_is_made_of_it(averaging: float):
+    """Or the untrained network would be the best there was."""
+    states: list[State] = []
+    message = r"^training diverged in epoch 1: the training loss is (nan|inf); train with a learning_rate below 1e\+37$"
+    with pytest.raises(Diverged, match=message):
+        fitting(Flat(), replace(WILD, averaging=averaging)).fit(None, always(*[batch()] * 3), lambda: [batch()], states.append)
+    assert states == []
+
+
+def test_a_validation_loss_that_is_no_number_ends_it():
+    """One step: its own loss is that of the weights before it."""
+    with pytest.raises(Diverged, match=r"^training diverged in epoch 1: the validation loss is (nan|inf); "):
+        fitting(Flat(), WILD).fit(None, always(batch()), lambda: [batch(seed=5)])
+
+
+def test_weights_that_are_no_numbers_after_the_last_step_end_it():
+    """No loss tells of them where nothing is validated."""
+    network = Flat()
+    network.linear.weight.register_hook(lambda gradient: gradient * float("nan"))
+    with pytest.raises(Diverged, match=r"^training diverged in epoch 1: the weights are no numbers any more; "):
+        fitting(network, replace(PLAIN, epochs=1)).fit(None, always(batch()), None)
+
+
+def test_it_is_said_which_epoch_diverged():
+    states: list[State] = []
+
+    def train(epoch: int) -> Iterable[Batch]:
+        if epoch == 2:
+            nn.init.constant_(network.linear.bias, float("inf"))
+        return [batch()]
+
+    network = Flat()
+    with pytest.raises(Diverged, match="diverged in epoch 3: the training loss is nan"):
+        fitting(network, replace(PLAIN, epochs=5)).fit(None, train, None, states.append)
+    assert [each.epoch for each in states] == [1, 2], "what went before is whole"
+
+
+def test_mixup_blends_descriptors_with_the_shares_of_their_levels():
+    """Told by what the network sees: all levels of a segment are one, and its descriptors too."""
+    levels = torch.tensor([10, 60, 110, 160, 200, 250], dtype=torch.uint8)
+    given = Batch(levels[:, None, None].expand(6, *SHAPE), levels[:, None].expand(6, 57).float(), torch.arange(6) % N_GENRES)
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    class Looking(Flat):
+        def forward(
+            self, spectrograms: torch.Tensor, descriptors: torch.Tensor | None = None, lengths: torch.Tensor | None = None
+        ) -> torch.Tensor:
+            assert descriptors is not None
+            seen.append((spectrograms[:, 0, 0], descriptors[:, 0]))
+            return super().forward(spectrograms)
+
+    recipe = replace(PLAIN, augment=(Augmentation.MIXUP,))
+    recipe = replace(recipe, strength=replace(recipe.strength, mixup_alpha=50.0))
+    for lengths in (None, torch.tensor([2, 1, 3])):
+        fitting(Looking(), replace(recipe, epochs=1)).fit(None, always(given._replace(lengths=lengths)), None)
+    assert len(seen) == 2
+    for blended, described in seen:
+        assert not torch.equal(blended, levels.float())
+        torch.testing.assert_close(described, blended)
 
 
 def test_sums_not_means_of_batches():

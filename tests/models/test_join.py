@@ -129,6 +129,16 @@ def test_a_mean_of_a_mean_by_hand():
     np.testing.assert_allclose(weights, np.array([0.5, 0.25, 0.25])[:, None, None] * np.eye(3))
 
 
+def test_it_is_even_where_each_counts_the_same():
+    pair, stacked = joins.mean(2, 3), Join("stacking", tuple(tuple(map(tuple, w * np.eye(3))) for w in (1.5, 0.25)), (0.0,) * 3)
+    assert all(joins.mean(n, 3).even for n in (1, 2, 3, 7))
+    assert pair.over([pair, pair]).even, "a mean of pairs is a mean of four"
+    assert not pair.over([pair, None]).even
+    assert not pair.over([stacked, None]).even
+    assert not stacked.even
+    assert not Join("mine", pair.weights, (0.0, 1.0, 0.0)).even
+
+
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_a_join_over_lone_models_is_itself(n: int):
     assert joins.mean(n, 3).over([None] * n) == joins.mean(n, 3)

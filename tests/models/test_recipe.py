@@ -84,6 +84,9 @@ def test_cosine_and_constant_in_exact_numbers():
     assert {constant.rate(x) for x in (0.0, 0.1, 1.0)} == {0.2}
 
 
+FROM_0 = ("shift_bands", "gain_db", "equaliser_db", "mask_bands", "mask_columns", "masks")
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -93,19 +96,38 @@ def test_cosine_and_constant_in_exact_numbers():
         ({"augment": ["crop", "gian"]}, "there is no augment 'gian': did you mean 'gain'\\?"),
         ({"waveform": ["codecs"]}, "there is no waveform 'codecs': did you mean 'codec'\\?"),
         ({"schedule": "onecycle"}, "there is no schedule 'onecycle': did you mean 'one-cycle'\\?"),
-        ({"augment": 3}, "a recipe cannot be read"),
-        ({"epochs": "3"}, "a recipe cannot be read"),
-        ({"strength": {"crop_share": "all"}}, "a recipe cannot be read"),
-        ({"epochs": 0}, "at least one epoch"),
-        ({"batch_size": 1}, "two segments a batch"),
-        ({"learning_rate": 0.0}, "a positive learning_rate"),
-        ({"patience": 0}, "and patience"),
-        ({"averaging": 1.0}, "averaging and label_smoothing lie in \\[0, 1\\)"),
-        ({"label_smoothing": -0.1}, "averaging and label_smoothing"),
-        ({"warm_up": 0.0}, "warm_up in \\(0, 1\\)"),
-        ({"strength": {"crop_share": 0.0}}, "crop_share lies in \\(0, 1\\]"),
-        ({"strength": {"crop_share": 1.1}}, "crop_share lies in"),
-        ({"strength": {"mixup_alpha": 0.0}}, "mixup_alpha above 0"),
+        ({"augment": 3}, "^augment is 3: it must be a list, such as \\['crop'\\]$"),
+        ({"augment": "crop"}, "^augment is 'crop': it must be a list"),
+        ({"waveform": "gain"}, "^waveform is 'gain': it must be a list, such as \\['gain'\\]$"),
+        ({"schedule": 3}, "there is no schedule 3"),
+        ({"strength": 3}, "^strength is 3: it must be Strength$"),
+        ({"epochs": "3"}, "^epochs is '3': it must be int$"),
+        ({"epochs": 9.5}, "^epochs is 9.5: it must be int$"),
+        ({"epochs": True}, "^epochs is True: it must be int$"),
+        ({"batch_size": 2.5}, "^batch_size is 2.5: it must be int$"),
+        ({"patience": math.nan}, "^patience is nan: it must be int$"),
+        ({"weight_decay": "0.1"}, "^weight_decay is '0.1': it must be float$"),
+        ({"weight_decay": math.nan}, "^weight_decay is nan: it must be finite$"),
+        ({"learning_rate": math.inf}, "^learning_rate is inf: it must be finite$"),
+        ({"strength": {"crop_share": "all"}}, "^crop_share is 'all': it must be float$"),
+        ({"strength": {"masks": 1.5}}, "^masks is 1.5: it must be int$"),
+        ({"strength": {"gain_db": math.nan}}, "^gain_db is nan: it must be finite$"),
+        ({"strength": {"mixup_alpha": math.nan}}, "^mixup_alpha is nan: it must be finite$"),
+        ({"strength": {"mask_bands": "x"}}, "^mask_bands is 'x': it must be float$"),
+        ({"epochs": 0}, "^epochs is 0: it must be at least 1$"),
+        ({"batch_size": 1}, "^batch_size is 1: it must be at least 2$"),
+        ({"learning_rate": 0.0}, "^learning_rate is 0.0: it must be above 0$"),
+        ({"weight_decay": -1}, "^weight_decay is -1.0: it must be at least 0$"),
+        ({"patience": 0}, "^patience is 0: it must be at least 1$"),
+        ({"averaging": 1.0}, "^averaging is 1.0: it must be at least 0 and below 1$"),
+        ({"label_smoothing": -0.1}, "^label_smoothing is -0.1: it must be at least 0 and below 1$"),
+        ({"warm_up": 0.0}, "^warm_up is 0.0: it must be above 0 and below 1$"),
+        ({"strength": {"crop_share": 0.0}}, "^crop_share is 0.0: it must be above 0 and at most 1$"),
+        ({"strength": {"crop_share": 1.1}}, "^crop_share is 1.1: it must be above 0 and at most 1$"),
+        ({"strength": {"mixup_alpha": 0.0}}, "^mixup_alpha is 0.0: it must be above 0$"),
+        ({"strength": {"equaliser_points": 0}}, "^equaliser_points is 0: it must be at least 1$"),
+        ({"strength": {"stretch": 1.0}}, "^stretch is 1.0: it must be at least 0 and below 1$"),
+        *(({"strength": {name: -1}}, f"^{name} is -1") for name in FROM_0),
     ],
 )
 def test_what_is_not_right_is_named(values: dict[str, object], message: str):
@@ -137,7 +159,7 @@ def test_toml_says_what_differs():
         ("strength = 3", r"a\.toml: strength is a table, \[strength\]"),
         ("epoch = 3", r"a\.toml: Recipe has no parameter 'epoch': did you mean 'epochs'\?"),
         ("[strength]\nmask = 3", r"a\.toml: Strength has no parameter 'mask': did you mean 'masks'\?"),
-        ("epochs = 0", r"a\.toml: a recipe needs at least one epoch"),
+        ("epochs = 0", r"a\.toml: epochs is 0: it must be at least 1"),
     ],
 )
 def test_toml_that_is_not_right_is_named(text: str, message: str):

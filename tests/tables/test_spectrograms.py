@@ -1,6 +1,7 @@
 """Published spectrograms are listed as a library is; what cannot be used is refused in one sentence."""
 
 import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,59 @@ def test_what_is_no_archive(tmp_path: Path):
     for url in (tmp_path, tmp_path / "none.npz"):
         with pytest.raises(UsageError, match="does not exist, or is a folder"):
             read_archive(str(url), 8)
+
+
+def member(array: np.ndarray, *, shape: str | None = None) -> bytes:
+    """As it lies in an archive; with another shape in its header, or what stands there instead of one."""
+    file = io.BytesIO()
+    np.save(file, array)
+    data = file.getvalue()
+    if shape is None:
+        return data
+    head, told = data[:10], data[10:128].replace(str(array.shape).encode(), shape.encode()).rstrip()
+    return head + told[:117].ljust(117) + b"\n" + data[128:]
+
+
+BAD_POINT, BAD_ALONE = (member(array)[:-4] + b"\xff\xff\xff\xff" for array in (ARRAYS["name"], np.array(["a", "b", "c"])))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"X": b"no array"}, r" is no NumPy archive that can be read: X is no array"),
+        ({"X": member(X, shape="(1000000000, 128, 387)")}, r" is no NumPy archive that can be read: Unable to allocate"),
+        (
+            {"X": member(X, shape="(10000000000000000000000, 8, 5)")},
+            r" is no NumPy archive that can be read: Python int too large",
+        ),
+        ({"X": member(X, shape="(3, 8, 5")}, r" is no NumPy archive that can be read: .*EOF"),
+        ({"X": member(X, shape="((((((((3, 8, 5")}, r" is no NumPy archive that can be read: "),
+        ({"X": member(X, shape="{[]: 1}")}, r" is no NumPy archive that can be read: unhashable"),
+        ({"name": BAD_POINT}, r": name holds U\+FFFFFFFF, which is no character"),
+        ({"name": BAD_ALONE}, r": name holds U\+FFFFFFFF, which is no character"),
+        ({"name": member(np.array(["a", "b\udcff", "c"]))}, r": name holds U\+DCFF, which is no character"),
+        ({"split": member(np.array(["a", "b\udcff", "c"]))}, r": split holds U\+DCFF, which is no character"),
+    ],
+)
+def test_archives_that_were_made_to_do_harm(tmp_path: Path, changes: dict[str, bytes], said: str):
+    with zipfile.ZipFile(tmp_path / "bad.npz", "w") as file:
+        for name, data in ({name: member(array) for name, array in ARRAYS.items()} | changes).items():
+            file.writestr(f"{name}.npy", data)
+    with pytest.raises(UsageError, match=rf"bad\.npz{said}") as caught:
+        read_archive(str(tmp_path / "bad.npz"), 8)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_archive_that_cannot_be_unpacked(tmp_path: Path):
+    """As LZMA says it, of bytes that are not its own."""
+    with zipfile.ZipFile(tmp_path / "bad.npz", "w", zipfile.ZIP_LZMA) as file:
+        for name, array in ARRAYS.items():
+            file.writestr(f"{name}.npy", member(array))
+    whole = (tmp_path / "bad.npz").read_bytes()
+    start = whole.index(b"X.npy") + len("X.npy") + 9
+    (tmp_path / "bad.npz").write_bytes(whole[:start] + b"\xff" * 40 + whole[start + 40 :])
+    with pytest.raises(UsageError, match=r"bad\.npz is no NumPy archive that can be read: "):
+        read_archive(str(tmp_path / "bad.npz"), 8)
 
 
 def folder(root: Path, *paths: str) -> str:
