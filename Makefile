@@ -13,7 +13,7 @@ demo: $(READY) ## Run the whole line on a small library that is rendered here (t
 	$(BIN)/genre-batch demo
 
 test: $(READY) ## Run all tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## Check style, types and who imports whom
 	$(BIN)/ruff check .

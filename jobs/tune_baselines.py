@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from genre_batch.choices import Features, Map, Model, Profile, Protocol
+from jobs import options
 from jobs.config import Config
 
 
@@ -31,7 +32,7 @@ def tune_baselines(
     map: Annotated[
         list[Map] | None, typer.Option(help="Which feature maps; default: all four, for statistics all but polynomial.")
     ] = None,
-    seed: Annotated[int, typer.Option()] = 42,
+    seed: options.Seed = 42,
     config: Config = None,
 ) -> None:
     """Tell what descriptors or statistics of spectrograms are worth: eight baselines under four feature maps and four protocols.

@@ -13,7 +13,6 @@ from genre_batch.models import bundle as bundles
 from genre_batch.models.bundle import SKOPS, Bundle
 from genre_batch.models.recipe import Recipe
 from genre_batch.tables import storage
-from genre_batch.taxonomy import Taxonomy
 
 
 def evaluate_folds(*, making: "Making", shards_url: str, out: str, n_seeds: int = 1) -> Evaluation:
@@ -24,7 +23,7 @@ def evaluate_folds(*, making: "Making", shards_url: str, out: str, n_seeds: int 
     """
     with session.session():
         shards = segments.open_shards(shards_url)
-        taxonomy = Taxonomy.of(shards.tracks["genre"].to_pylist())
+        taxonomy = shards.taxonomy
         repeats = making.repeats(n_seeds)
         found = folds.cross_validate(shards, [trial for repeat in repeats for trial in repeat], storage.normal(out))
     size = len(making.trials)

@@ -125,7 +125,7 @@ def _run(shards: Shards, tried: list[Draw], place: str) -> None:
 def _try(config: dict[str, Any], *, shards: Shards, tried: list[Draw], counted: "ray.actor.ActorHandle") -> None:
     """Runs in a worker: one draw, or as much of it as the scheduler wants."""
     draw = tried[config["number"]]
-    taxonomy = Taxonomy.of(shards.tracks["genre"].to_pylist())
+    taxonomy = shards.taxonomy
     standing = _standing(draw)
     seconds: list[float] = standing.get("seconds", [])
     found: list[pa.Table] = []

@@ -33,7 +33,6 @@ from genre_batch.models.network import Network
 from genre_batch.models.recipe import Recipe
 from genre_batch.models.state import State
 from genre_batch.tables import storage
-from genre_batch.taxonomy import Taxonomy
 from schemas.descriptors import NAMES
 
 MEMORY_SHARE = 0.25
@@ -159,7 +158,7 @@ def train_fold(shards: Shards, held: Held, after: Callable[[State], None] = lamb
     """Train without the fold, on one core, let the network judge it, and store what it found; `after` is called after each epoch."""
     torch.set_num_threads(1)
     trial, front_end = held.trial, front_end_of(shards, held.trial.network)
-    genres = Taxonomy.of(shards.tracks["genre"].to_pylist()).genres
+    genres = shards.taxonomy.genres
     artists = dict(zip(shards.tracks["track_id"].to_pylist(), shards.tracks["artist"].to_pylist(), strict=True))
     columns = (*columns_for(front_end), *(("uri",) if trial.recipe.waveform else ()))
     rows = shards.read(held.train, columns)

@@ -64,7 +64,7 @@ def tune_network(*, shards_url: str, out: str, asked: Asked) -> Tuned:
             tried.append(Draw(number, values, folds.planned(shards, trial, place)))
         rows = drawn.try_all(shards, tried, place)
     storage.write_bytes(storage.join(place, "trials.csv"), draws.as_csv(rows).encode())
-    tuned = chosen(rows, tried, Taxonomy.of(shards.tracks["genre"].to_pylist()), asked)
+    tuned = chosen(rows, tried, shards.taxonomy, asked)
     recipe = tried[tuned.best["draw"]].held[0].trial.recipe
     source = f"tune-network --network {asked.network}, seed {asked.seed}, on {shards.url} version {shards.version}"
     storage.write_bytes(storage.join(place, "best.toml"), draws.as_toml(recipe, [source, *told(tuned, asked)]).encode())

@@ -80,6 +80,14 @@ class Shards:
         return rows.sort_by([("track_id", "ascending"), ("segment", "ascending")])
 
     @property
+    def taxonomy(self) -> Taxonomy:
+        """The genres of the tracks. Raises UsageError if there is but one."""
+        found = Taxonomy.of(self.tracks["genre"].to_pylist())
+        if len(found) == 1:
+            raise UsageError(f"all tracks of {self.url} are of one genre, {found.genres[0]}: there is nothing to tell apart")
+        return found
+
+    @property
     def facts(self) -> dict[str, str | int]:
         """All that decides what is read from them. What is made from shards and stored bears it in its name, so that nothing that was made
         from others is taken for it."""

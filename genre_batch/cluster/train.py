@@ -27,6 +27,7 @@ from genre_batch.cluster.waveforms import altered
 from genre_batch.errors import UsageError
 from genre_batch.evaluation import left_out, metrics
 from genre_batch.front_end import FrontEnd
+from genre_batch.models import bundle as bundles
 from genre_batch.models import calibrate, cost, export, networks
 from genre_batch.models.bundle import Bundle, Served
 from genre_batch.models.calibrate import Calibration
@@ -82,10 +83,10 @@ def train_network(*, shards_url: str, bundle_url: str, checkpoints: str, options
     Raises JobError.
     """
     networks.kind(options.network)
-    if options.n_folds == 1 or (options.n_folds and options.split is Protocol.FAULT_FILTERED):
-        raise UsageError(
-            "--folds needs at least two parts, and fault-filtered lists have one: leave out one of --folds and --split"
-        )
+    if options.n_folds == 1:
+        raise UsageError("--folds 1 would leave nothing to train on: take at least 2, or leave it out")
+    if options.n_folds and options.split is Protocol.FAULT_FILTERED:
+        raise UsageError("the fault-filtered lists have one test part, not several folds: leave out one of --folds and --split")
     if options.n_folds and options.split is Protocol.RANDOM:
         raise UsageError("--split random would put segments of one track on both sides: take artist or track")
     if found := notice.findings(shards_url):
@@ -95,7 +96,7 @@ def train_network(*, shards_url: str, bundle_url: str, checkpoints: str, options
         front_end = folds.front_end_of(shards, options.network)
         refuse_imported(shards, options.recipe)
         networks.refuse_crops(options.network, front_end.spectrogram_shape, options.recipe)
-        taxonomy = Taxonomy.of(shards.tracks["genre"].to_pylist())
+        taxonomy = shards.taxonomy
         place = storage.normal(checkpoints)
         found = None
         if options.n_folds:
@@ -130,8 +131,23 @@ def train_network(*, shards_url: str, bundle_url: str, checkpoints: str, options
             metrics=figures,
             folds=found,
         )
-        bundle.write(bundle_url)
-        return Trained(storage.normal(bundle_url), bundle.bundle_id, figures, reached.epoch)
+        if standing := _standing(bundle_url, bundle):
+            progress.say(f"bundle {standing} in {bundle_url} is of this training already, and left as it is")
+        else:
+            bundle.write(bundle_url)
+        return Trained(storage.normal(bundle_url), standing or bundle.bundle_id, figures, reached.epoch)
+
+
+def _standing(url: str, made: Bundle) -> str | None:
+    """The id of a bundle that is there already and labels like `made`; None if there is none.
+
+    An id depends on when its bundle was made too, and under another one a whole catalog would be labelled anew for nothing.
+    """
+    try:
+        there = bundles.load(url)
+    except UsageError:
+        return None
+    return there.bundle_id if there.labels_like(made) else None
 
 
 def everything(tracks: pa.Table) -> pa.Table:
@@ -144,6 +160,13 @@ def run_name(shards: Shards, split: pa.Table, options: TrainOptions) -> str:
     """Of a training: the same where it may go on from what an earlier one stored."""
     facts = {**options.to_dict(), **shards.facts, "parts": splits.digest(split)}
     return f"{options.network}-{hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]}"
+
+
+class _Trainer(TorchTrainer):
+    """Its own answer to Ctrl-C would end the job with 1; ours goes on where it was."""
+
+    def _register_sigint_handler(self, controller: "ray.actor.ActorHandle") -> None:
+        pass
 
 
 def _fit(
@@ -159,24 +182,25 @@ def _fit(
     gpu = session.gpus() >= options.workers
     parts = {part: _track_ids(split, part) for part in (Part.TRAIN, Part.VALID) if _track_ids(split, part)}
     by_track = networks.kind(options.network).recurrent
-    sizes = shards.sizes(parts[Part.TRAIN])
-    n_train = len(sizes) if by_track else sum(sizes.values())
-    if n_train < 2 * options.workers:
-        raise UsageError(
-            f"{n_train} {'tracks' if by_track else 'segments'} to train on are too few for {options.workers} worker(s), which need two each"
-        )
+    rows = {part: len(ids) if by_track else sum(shards.sizes(ids).values()) for part, ids in parts.items()}
+    for part, (purpose, each) in {Part.TRAIN: ("train on", 2), Part.VALID: ("stop by", 1)}.items():
+        if part in rows and rows[part] < each * options.workers:
+            raise UsageError(
+                f"{rows[part]} {'tracks' if by_track else 'segments'} to {purpose} are too few for {options.workers} worker(s), which need "
+                f"{each} each"
+            )
     config = {
         "network": options.network,
         "recipe": options.recipe.to_dict(),
         "seed": options.seed,
         "front_end": front_end.to_json(),
         "genres": taxonomy.genres,
-        "steps": max(1, -(-n_train // (options.recipe.batch_size * options.workers))),
+        "steps": max(1, -(-rows[Part.TRAIN] // (options.recipe.batch_size * options.workers))),
         "tensorboard": storage.join(checkpoints, name, "tensorboard"),
         "state": stored,
     }
     latest = ray.remote(num_cpus=0)(tally.Latest).remote()
-    trainer = TorchTrainer(
+    trainer = _Trainer(
         train_loop.train_worker,
         train_loop_config={"config": config, "latest": latest, "parts": [part.value for part in parts]},
         scaling_config=ScalingConfig(

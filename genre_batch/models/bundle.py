@@ -16,6 +16,7 @@ This module imports no torch, so that a worker that labels on a CPU starts in a 
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -100,6 +101,15 @@ class Bundle:
         """bundle.json, read."""
         facts: dict[str, Any] = json.loads(self.described)
         return facts
+
+    def labels_like(self, other: Self) -> bool:
+        """Whether both are of the same weights, front end, genres and calibration, and know the same of the tracks they were trained on."""
+        alike = all(self.facts[name] == other.facts[name] for name in ("front_end", "taxonomy", "members", "join"))
+        ours, theirs = asdict(self.calibration), asdict(other.calibration)
+        near = all(math.isclose(ours[name], theirs[name], rel_tol=1e-4) for name in ours)
+        # Not the ONNX files: an export of the same weights need not come out alike byte by byte. The card tells when it was made.
+        same = [{name: data for name, data in each.files.items() if not name.endswith((ONNX, CARD))} for each in (self, other)]
+        return alike and near and same[0] == same[1]
 
     @property
     def front_end(self) -> FrontEnd:

@@ -294,3 +294,9 @@ def test_nothing_is_no_track():
 def test_rows_in_several_pieces_are_one_track():
     whole = some_rows([3, 2])
     assert by_tracks(pa.concat_tables([whole.slice(0, 1), whole.slice(1)])).equals(by_tracks(whole))
+
+
+def test_one_genre_is_nothing_to_tell_apart(tmp_path: Path):
+    shards = small_shards.whole(str(tmp_path / "shards"), {"disco/0": 2, "disco/1": 1})
+    with pytest.raises(UsageError, match="are of one genre, disco: there is nothing to tell apart"):
+        _ = shards.taxonomy

@@ -1,5 +1,6 @@
 """What a worker trains on and says of an epoch, a training that diverges, and a recurrent network on whole tracks by two workers."""
 
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -126,7 +127,8 @@ def test_a_training_that_diverges_ends_with_one_sentence_and_is_not_begun_again(
 @pytest.mark.parametrize(
     ("network", "options", "message"),
     [
-        ("compact", {"workers": 30}, r"^20 segments to train on are too few for 30 worker\(s\), which need two each$"),
+        ("compact", {"workers": 30}, r"^20 segments to train on are too few for 30 worker\(s\), which need 2 each$"),
+        ("compact", {"workers": 10}, r"segments to stop by are too few for 10 worker\(s\), which need 1 each$"),
         ("compact", {"n_folds": 5, "split": Protocol.RANDOM}, "^--split random would put segments of one track on both sides"),
         ("mini-vgg-v5", {}, "^mini-vgg-v5 takes only spectrograms as long as it was built for"),
     ],
@@ -149,9 +151,11 @@ def test_two_workers_train_on_whole_tracks(tmp_path: Path):
         epochs=3, batch_size=4, learning_rate=5e-3, schedule=Schedule.CONSTANT, averaging=0.5, augment=tuple(Augmentation)
     )
     options = TrainOptions(network="crnn-fusion", split=Protocol.ARTIST, recipe=recipe, seed=0, workers=2)
+    ctrl_c = signal.getsignal(signal.SIGINT)
     trained = train.train_network(
         shards_url=shards.url, bundle_url=str(tmp_path / "bundle"), checkpoints=str(tmp_path / "training"), options=options
     )
+    assert signal.getsignal(signal.SIGINT) is ctrl_c, "Ray's own handler ends the job with 1"
     made = bundles.load(str(tmp_path / "bundle"))
     history = made.facts["provenance"]["history"]
     assert (trained.epochs, [scores["epoch"] for scores in history]) == (3, [1, 2, 3])

@@ -128,12 +128,13 @@ def test_a_finished_training_is_not_repeated(run, place: Place) -> None:
     def checkpoints() -> set[str]:
         return {found.uri for found in storage.walk(place.root + "/bundle-training") if "/tensorboard/events" in found.uri}
 
-    before = checkpoints()
+    before, bundle_id = checkpoints(), bundles.load(place.bundle).bundle_id
     again = train(run, place)
     assert again.code == 0
     assert "after 8 epochs" in again.out
     assert "was finished before" in again.err
     assert checkpoints() == before
+    assert bundles.load(place.bundle).bundle_id == bundle_id, "a catalog would be labelled anew"
 
 
 def test_evaluation_leaves_out_what_was_trained_on(run, place: Place) -> None:

@@ -28,7 +28,7 @@ from tests.faulty import Fault, Faulty, Rule
 from tests.running import kill
 
 SONG_S = 2.0
-SONGS, BAD = 1900, 100
+SONGS, BAD = 950, 50
 """Five in a hundred are no recordings."""
 
 ACCOUNTS = "SELECT listed, done, rejected, unchanged, remaining, state FROM runs ORDER BY started_at"
@@ -131,28 +131,28 @@ def workers_of(job: "subprocess.Popen[str]") -> list[psutil.Process]:
 
 def test_a_faulty_store_a_dead_worker_a_dead_driver_and_the_run_after(catalog: Catalog, s3: S3) -> None:
     rules = [
-        Rule(Fault.SLOW_DOWN, share=0.01),
-        Rule(Fault.SERVER_ERROR, share=0.01),
-        Rule(Fault.RESET, method="GET", share=0.01),
-        Rule(Fault.CUT, method="GET", path=r"\.ogg$", share=0.01),
-        Rule(Fault.DENIED, method="GET", path=r"\.ogg$", share=0.002),
+        Rule(Fault.SLOW_DOWN, share=0.02),
+        Rule(Fault.SERVER_ERROR, share=0.02),
+        Rule(Fault.RESET, method="GET", share=0.02),
+        Rule(Fault.CUT, method="GET", path=r"\.ogg$", share=0.02),
+        Rule(Fault.DENIED, method="GET", path=r"\.ogg$", share=0.004),
         Rule(Fault.SLOW, share=0.05),
     ]
     with Faulty(s3.endpoint, rules) as proxy:
-        options = ("--commit-every", "200", "--segments")
+        options = ("--commit-every", "100", "--segments")
         first = started(catalog, *options, AWS_ENDPOINT_URL=proxy.url)
-        wait_until(lambda: committed(catalog) >= 200, first)
+        wait_until(lambda: committed(catalog) >= 100, first)
         at_work = workers_of(first)
         assert at_work
         for worker in at_work:
             worker.kill()
         before = committed(catalog)
-        wait_until(lambda: committed(catalog) >= before + 200, first)
+        wait_until(lambda: committed(catalog) >= before + 100, first)
         kill(first.pid)
         first.communicate(timeout=30)
         assert proxy.injected() > 20
         done = committed(catalog)
-        assert 400 <= done < SONGS + BAD
+        assert 200 <= done < SONGS + BAD
         # A run of this machine that is dead is known to be: its lock is taken over at once.
         second = started(catalog, *options, AWS_ENDPOINT_URL=proxy.url)
         code, said = ended(second)

@@ -303,3 +303,18 @@ def test_equal_bundles_are_equal_and_others_are_not():
     assert sample() == sample()
     assert sample() != sample(onnx=b"x")
     assert isinstance(sample(), Bundle)
+
+
+def test_bundles_that_label_alike():
+    one = sample()
+    assert one.labels_like(sample(provenance=one.facts["provenance"] | {"trained_at": "another day"}))
+    assert one.labels_like(
+        sample(calibration=dataclasses.replace(one.calibration, temperature=one.calibration.temperature + 1e-9))
+    )
+    others = [
+        sample(calibration=dataclasses.replace(one.calibration, temperature=2 * one.calibration.temperature)),
+        sample(front_end=dataclasses.replace(one.front_end, top_db=40.0)),
+        sample(split=one.split.slice(1)),
+    ]
+    for other in others:
+        assert not one.labels_like(other)
