@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import psutil
 import pytest
 
+from genre_batch import progress
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -28,6 +30,8 @@ def job(capfd: pytest.CaptureFixture[str], *arguments: str) -> Ended:
         code = int(end.code or 0)
     finally:
         patched.undo()
+        # Of this process, so that it would be that of the tests after this one.
+        progress.set_format(progress.LogFormat.TEXT)
     said = capfd.readouterr()
     return Ended(code, said.out, said.err)
 
