@@ -107,9 +107,11 @@ class Bundle:
         alike = all(self.facts[name] == other.facts[name] for name in ("front_end", "taxonomy", "members", "join"))
         ours, theirs = asdict(self.calibration), asdict(other.calibration)
         near = all(math.isclose(ours[name], theirs[name], rel_tol=1e-4) for name in ours)
-        # Not the ONNX files: an export of the same weights need not come out alike byte by byte. The card tells when it was made.
-        same = [{name: data for name, data in each.files.items() if not name.endswith((ONNX, CARD))} for each in (self, other)]
-        return alike and near and same[0] == same[1]
+        # Not the ONNX files: an export of the same weights need not come out alike byte by byte, nor need Parquet of the same rows.
+        written = (ONNX, CARD, SPLIT, FOLDS)
+        same = [{name: data for name, data in each.files.items() if not name.endswith(written)} for each in (self, other)]
+        tables = [(each.split, each.folds) for each in (self, other)]
+        return alike and near and same[0] == same[1] and tables[0] == tables[1]
 
     @property
     def front_end(self) -> FrontEnd:

@@ -89,7 +89,11 @@ def to_onnx(network: Network, spectrogram_shape: tuple[int, int]) -> bytes:
             verbose=False,
         )
     assert program is not None
-    return bytes(program.model_proto.SerializeToString())
+    model = program.model_proto
+    # Where each node was written in torch: paths of the machine that trained, which are nobody's business.
+    for each in (*model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        del each.metadata_props[:]
+    return bytes(model.SerializeToString())
 
 
 def inputs(network: Network) -> tuple[str, ...]:

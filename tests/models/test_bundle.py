@@ -311,6 +311,8 @@ def test_bundles_that_label_alike():
     assert one.labels_like(
         sample(calibration=dataclasses.replace(one.calibration, temperature=one.calibration.temperature + 1e-9))
     )
+    whole = sample(split=SPLIT)
+    assert whole.labels_like(sample(split=pa.concat_tables([SPLIT.slice(0, 1), SPLIT.slice(1)])))
     others = [
         sample(calibration=dataclasses.replace(one.calibration, temperature=2 * one.calibration.temperature)),
         sample(front_end=dataclasses.replace(one.front_end, top_db=40.0)),

@@ -87,6 +87,7 @@ def test_the_onnx_file_stands_alone_and_asks_for_what_the_network_looks_at(made:
     model = onnx.load_from_string(made.bundle.files["model.onnx"])
     onnx.checker.check_model(model)
     assert all(tensor.data_location == onnx.TensorProto.DEFAULT for tensor in model.graph.initializer)
+    assert b"site-packages" not in made.bundle.files["model.onnx"], "it tells where it was made"
     (member,) = made.bundle.members
     assert tuple(each.name for each in model.graph.input) == member.inputs == export.inputs(made.network)
     recurrent = made.network.recurrent
