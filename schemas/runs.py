@@ -12,7 +12,7 @@ KEY = ["run_id"]
 
 
 class State(StrEnum):
-    """Where a run stands; one that was killed stays `running`, with an old `finished_at`."""
+    """Where a run stands; one that was killed stays `running`, with an old `finished_at`, until the next one tells it `failed`."""
 
     RUNNING = "running"
     FINISHED = "finished"

@@ -72,7 +72,7 @@ def label_catalog(asked: Request) -> Night:
         listing = library.write(asked.library_url, Layout.TREE, f"{folder}/listing.parquet")
         # Before anything reads the tables, so that a commit of somebody else after it is noticed.
         writer = Writer(tables, run_id)
-        halves.complete(tables, writer)
+        halves.complete(tables, writer, folder)
         front_end = bundle.front_end.digest
         todo = plan.for_labels(
             listing, tables, bundle_id=bundle.bundle_id, front_end=front_end, relabel=asked.relabel, folder=folder

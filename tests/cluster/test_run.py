@@ -416,7 +416,7 @@ def test_a_run_killed_in_its_first_commit_leaves_its_name(nights: Nights, monkey
         run.publish([(tracks, timed(run, tracks, written)) for tracks, written in answers(run)])
     assert nights.held("segments", "track_id", "run_id") == [("t00", "run1"), ("t01", "run1")]
     assert nights.held("runs", "state", "done", "remaining") == [("running", 0, 2)]
-    halves.complete(nights.tables, store.Writer(nights.tables, "run2"))
+    halves.complete(nights.tables, store.Writer(nights.tables, "run2"), str(nights.folder))
     assert nights.held("segments", "track_id") == []
     assert nights.held("runs", "state", "done", "remaining") == [("failed", 0, 2)]
 

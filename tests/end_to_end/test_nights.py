@@ -161,9 +161,9 @@ def test_a_faulty_store_a_dead_worker_a_dead_driver_and_the_run_after(catalog: C
     killed, finished = catalog.ask(ACCOUNTS)
     assert killed["state"] == "failed"
     assert finished["state"] == "finished"
-    # The rerun's work is what was missing.
-    assert finished["unchanged"] == killed["done"] + killed["rejected"] == done
-    assert finished["done"] + finished["rejected"] == SONGS + BAD - done
+    # The rerun's work is what was missing. What the first had committed when it was killed may be more than its own row said then.
+    assert finished["unchanged"] == killed["done"] + killed["rejected"] >= done
+    assert finished["done"] + finished["rejected"] == SONGS + BAD - finished["unchanged"]
     timeline = (
         "SELECT count(*) AS rows, count(DISTINCT track_id) AS tracks, count(DISTINCT (track_id, segment)) AS keys FROM segments"
     )
@@ -220,14 +220,13 @@ def test_a_store_that_dies_in_mid_run_and_comes_back(mortal: MortalStore, songs:
     code, said = ended(first)
     assert (code, "cannot be reached" in said.splitlines()[-1]) == (3, True), said
     mortal.start()
-    (dead,) = catalog.ask(ACCOUNTS)
-    done = dead["done"]
-    assert catalog.ask("SELECT count(*) AS n FROM labels") == [{"n": done}]
+    ((done,),) = (row.values() for row in catalog.ask("SELECT count(*) AS n FROM labels"))
     assert 100 <= done < 600
     code, said = ended(started(catalog))
     assert code == 0, said
     catalog.one_row_a_track(600, 0)
-    assert catalog.ask(ACCOUNTS)[-1]["unchanged"] == done
+    dead, finished = catalog.ask(ACCOUNTS)
+    assert finished["unchanged"] == dead["done"] == done
 
 
 def test_two_runs_started_together(catalog_of_few: Catalog) -> None:
