@@ -115,6 +115,19 @@ def small_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def small_library_shards(ray_session: None, small_library: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The thirty songs as `mel` shards; tests read them, and write elsewhere."""
+    from genre_batch.choices import Redo
+    from genre_batch.cluster.shards import build_shards
+    from genre_batch.front_end import MEL
+
+    url = str(tmp_path_factory.mktemp("shards") / "shards")
+    manifest = str(small_library / "manifest.csv")
+    build_shards(library_url=manifest, shards_url=url, front_end=MEL, artists=None, redo=Redo.NOTHING, max_reject_fraction=0)
+    return url
+
+
 def polars_options(url: str) -> dict[str, str] | None:
     """As the README tells people."""
     return {"AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"], "AWS_ALLOW_HTTP": "true"} if url.startswith("s3://") else None

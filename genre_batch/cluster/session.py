@@ -22,6 +22,9 @@ def session() -> Iterator[None]:
     # Token authentication is what we want; Ray warns of it at every start.
     logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
     joined = "RAY_ADDRESS" in os.environ
+    if not joined:
+        # This machine is not taken away with a warning; each training would start a process that waits for it.
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     options = {} if joined else {"address": "local", "include_dashboard": False, "log_to_driver": False}
     stop = signal.getsignal(signal.SIGTERM)
     ray.init(logging_level=logging.WARNING, **options)

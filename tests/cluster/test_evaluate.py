@@ -11,12 +11,10 @@ import pyarrow.compute as pc
 import pytest
 
 from genre_batch import splits
-from genre_batch.choices import Protocol, Redo
+from genre_batch.choices import Protocol
 from genre_batch.cluster import folds, segments
 from genre_batch.cluster.recordings import measure
-from genre_batch.cluster.shards import build_shards
 from genre_batch.evaluation import metrics
-from genre_batch.front_end import MEL
 from genre_batch.models import calibrate, export, scorer
 from genre_batch.models.bundle import Bundle, Served
 from genre_batch.models.recipe import Recipe
@@ -38,21 +36,16 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
 
 
 @pytest.fixture(scope="module")
-def place(ray_session: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("evaluate")
+def place(small_library_shards: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With shards in it."""
+    place = tmp_path_factory.mktemp("evaluate")
+    (place / "shards").symlink_to(small_library_shards)
+    return place
 
 
 @pytest.fixture(scope="module", autouse=True)
-def bundle(place: Path, small_library: Path) -> Bundle:
-    """Trained for a few epochs on the artists of its training part, and stored beside the shards."""
-    build_shards(
-        library_url=f"{small_library}/manifest.csv",
-        shards_url=f"{place}/shards",
-        front_end=MEL,
-        artists=None,
-        redo=Redo.NOTHING,
-        max_reject_fraction=0,
-    )
+def bundle(place: Path) -> Bundle:
+    """Trained for a few epochs on the artists of its training part."""
     shards = segments.open_shards(f"{place}/shards")
     split = splits.split(shards.tracks, Protocol.ARTIST, seed=0)
     made = trained(shards, split)

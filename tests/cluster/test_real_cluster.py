@@ -22,7 +22,7 @@ from tests.conftest import GENRES, ROOT, free_ports, wait_for
 from tests.running import kill
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
-COPIES = 20
+COPIES = 8
 """Of the small library's thirty songs: long enough for a node to die in the middle."""
 
 

@@ -13,14 +13,12 @@ import ray
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genre_batch.choices import Augmentation, Redo
+from genre_batch.choices import Augmentation
 from genre_batch.cluster import drawn, folds, search, segments, tally
 from genre_batch.cluster.drawn import Draw, Halving
 from genre_batch.cluster.folds import Held, Trial
 from genre_batch.cluster.search import Asked
-from genre_batch.cluster.shards import build_shards
 from genre_batch.errors import UsageError
-from genre_batch.front_end import MEL
 from genre_batch.models import recipes
 from genre_batch.models.recipe import Recipe
 from genre_batch.taxonomy import Taxonomy
@@ -92,11 +90,8 @@ def test_a_search_needs_trials_and_folds(trials: int, n_folds: int):
 
 
 @pytest.fixture(scope="module")
-def shards(ray_session: None, small_library: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    url = str(tmp_path_factory.mktemp("search") / "shards")
-    manifest = str(small_library / "manifest.csv")
-    build_shards(library_url=manifest, shards_url=url, front_end=MEL, artists=None, redo=Redo.NOTHING, max_reject_fraction=0)
-    return url
+def shards(ray_session: None, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return small_shards.whole(str(tmp_path_factory.mktemp("search") / "shards")).url
 
 
 @pytest.fixture

@@ -11,30 +11,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from genre_batch.choices import Protocol, Redo, WaveformPart
-from genre_batch.cluster.shards import build_shards
+from genre_batch.choices import Protocol, WaveformPart
 from genre_batch.cluster.train import TrainOptions, everything, run_name, train_network
 from genre_batch.errors import UsageError
-from genre_batch.front_end import MEL, Descriptors
 from genre_batch.models import bundle as bundles
 from genre_batch.models.recipe import Recipe
 from tests import small_shards
 from tests.conftest import ROOT
 
-EPOCHS = 14
+EPOCHS = 9
 OPTIONS = TrainOptions(network="compact", split=Protocol.ARTIST, recipe=Recipe(epochs=1), seed=0, workers=1)
-
-
-@pytest.fixture(scope="module")
-def shards(ray_session: None, small_library: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    url = str(tmp_path_factory.mktemp("train") / "shards")
-    manifest = str(small_library / "manifest.csv")
-    # With descriptors, which a network does not look at.
-    described = dataclasses.replace(MEL, descriptors=Descriptors())
-    build_shards(
-        library_url=manifest, shards_url=url, front_end=described, artists=None, redo=Redo.NOTHING, max_reject_fraction=0
-    )
-    return url
 
 
 def test_a_training_goes_on_only_on_the_shards_that_it_began_on(tmp_path: Path) -> None:
@@ -67,8 +53,10 @@ def test_nothing_is_trained_on_recordings_that_are_not_there(tmp_path: Path) -> 
     assert not (tmp_path / "training").exists()
 
 
-def test_training_outlives_its_worker_and_its_driver(shards: str, tmp_path: Path) -> None:
-    bundle = tmp_path / "bundle"
+def test_training_outlives_its_worker_and_its_driver(tmp_path: Path) -> None:
+    shards, bundle = str(tmp_path / "shards"), tmp_path / "bundle"
+    # With descriptors, which this network does not look at.
+    small_shards.whole(shards)
     command = [sys.executable, "-m", "jobs", "train-network", "--shards", shards, "--bundle", str(bundle)]
     command += ["--epochs", str(EPOCHS), "--patience", str(EPOCHS), "--batch-size", "8"]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
@@ -102,7 +90,9 @@ def test_training_outlives_its_worker_and_its_driver(shards: str, tmp_path: Path
     history = made.facts["provenance"]["history"]
     assert [scores["epoch"] for scores in history] == list(range(1, EPOCHS + 1)), "no epoch is missing, and none is told twice"
     assert all({"train_loss", "valid_loss"} <= scores.keys() for scores in history)
-    assert made.front_end == MEL, "labelling need not compute what the network does not see"
+    assert made.front_end == dataclasses.replace(small_shards.FRONT_END, descriptors=None), (
+        "labelling need not compute what the network does not see"
+    )
     # Twice interrupted, at most one epoch done again each time, and told of: it did not begin anew.
     assert epochs() <= EPOCHS + 2
 

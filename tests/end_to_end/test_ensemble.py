@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 
-from genre_batch.choices import Redo
-from genre_batch.cluster.shards import build_shards
 from genre_batch.front_end import MEL
 from genre_batch.models import bundle as bundles
 from genre_batch.models import scorer
@@ -28,20 +26,16 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
 
 
 @pytest.fixture(scope="module")
-def place(ray_session: None, small_library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with shards of the small library."""
-    place = tmp_path_factory.mktemp("ensemble")
-    manifest, shards = str(small_library / "manifest.csv"), str(place / "shards")
-    build_shards(library_url=manifest, shards_url=shards, front_end=MEL, artists=None, redo=Redo.NOTHING, max_reject_fraction=0)
-    return place
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("ensemble")
 
 
 # In order, as test_line.
 
 
-def test_statistics_become_a_bundle_with_its_folds(run: Run, place: Path) -> None:
+def test_statistics_become_a_bundle_with_its_folds(run: Run, place: Path, small_library_shards: str) -> None:
     chosen = ("--features", "statistics", "--protocol", "artist", "--model", "ridge")
-    ended = run("tune-baselines", "--shards", f"{place}/shards", "--out", f"{place}/tuned", *chosen)
+    ended = run("tune-baselines", "--shards", small_library_shards, "--out", f"{place}/tuned", *chosen)
     assert ended.code == 0, ended.err
     assert "map polynomial is left out: it would make 74,304 columns of 384" in ended.err
     assert "3 trials in" in ended.out
@@ -53,15 +47,15 @@ def test_statistics_become_a_bundle_with_its_folds(run: Run, place: Path) -> Non
     assert len(set(bundle.folds["track_id"].to_pylist())) == SONGS
 
 
-def test_descriptors_are_refused_where_there_are_none(run: Run, place: Path) -> None:
-    ended = run("tune-baselines", "--shards", f"{place}/shards", "--out", f"{place}/none")
+def test_descriptors_are_refused_where_there_are_none(run: Run, place: Path, small_library_shards: str) -> None:
+    ended = run("tune-baselines", "--shards", small_library_shards, "--out", f"{place}/none")
     assert ended.code == 2
     assert "hold no descriptors: build others with build-shards --descriptors" in ended.err
 
 
-def test_a_bundle_without_folds_is_refused(run: Run, place: Path) -> None:
+def test_a_bundle_without_folds_is_refused(run: Run, place: Path, small_library_shards: str) -> None:
     chosen = ("--features", "statistics", "--protocol", "track", "--model", "ridge", "--map", "none")
-    assert run("tune-baselines", "--shards", f"{place}/shards", "--out", f"{place}/by-track", *chosen).code == 0
+    assert run("tune-baselines", "--shards", small_library_shards, "--out", f"{place}/by-track", *chosen).code == 0
     given = ("--bundle", f"{place}/tuned/bundle", "--bundle", f"{place}/by-track/bundle")
     ended = run("ensemble", *given, "--out", f"{place}/refused")
     assert ended.code == 2
@@ -70,9 +64,9 @@ def test_a_bundle_without_folds_is_refused(run: Run, place: Path) -> None:
     assert not (place / "refused").exists()
 
 
-def test_a_network_and_a_baseline_become_one_bundle(run: Run, place: Path) -> None:
+def test_a_network_and_a_baseline_become_one_bundle(run: Run, place: Path, small_library_shards: str) -> None:
     chosen = ("--network", "compact", "--folds", "2", "--epochs", "1")
-    trained = run("train-network", "--shards", f"{place}/shards", "--bundle", f"{place}/compact", *chosen)
+    trained = run("train-network", "--shards", small_library_shards, "--bundle", f"{place}/compact", *chosen)
     assert trained.code == 0, trained.err
     alone = bundles.load(f"{place}/compact")
     assert set(alone.split["part"].to_pylist()) == {"train"}, "with folds it is trained on all"

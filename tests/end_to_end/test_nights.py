@@ -28,8 +28,10 @@ from tests.faulty import Fault, Faulty, Rule
 from tests.running import kill
 
 SONG_S = 2.0
-SONGS, BAD = 950, 50
+SONGS, BAD = 380, 20
 """Five in a hundred are no recordings."""
+
+COMMIT_EVERY = 40
 
 ACCOUNTS = "SELECT listed, done, rejected, unchanged, remaining, state FROM runs ORDER BY started_at"
 
@@ -116,7 +118,8 @@ def wait_until(true: Callable[[], bool], job: "subprocess.Popen[str]", seconds: 
     while not true():
         assert job.poll() is None, job.stdout and job.stdout.read()
         assert time.monotonic() < until
-        time.sleep(0.2)
+        # To ask the tables takes as much as to label several songs.
+        time.sleep(0.5)
 
 
 def committed(catalog: Catalog) -> int:
@@ -139,20 +142,20 @@ def test_a_faulty_store_a_dead_worker_a_dead_driver_and_the_run_after(catalog: C
         Rule(Fault.SLOW, share=0.05),
     ]
     with Faulty(s3.endpoint, rules) as proxy:
-        options = ("--commit-every", "100", "--segments")
+        options = ("--commit-every", str(COMMIT_EVERY), "--segments")
         first = started(catalog, *options, AWS_ENDPOINT_URL=proxy.url)
-        wait_until(lambda: committed(catalog) >= 100, first)
+        wait_until(lambda: committed(catalog) >= COMMIT_EVERY, first)
         at_work = workers_of(first)
         assert at_work
         for worker in at_work:
             worker.kill()
         before = committed(catalog)
-        wait_until(lambda: committed(catalog) >= before + 100, first)
+        wait_until(lambda: committed(catalog) >= before + COMMIT_EVERY, first)
         kill(first.pid)
         first.communicate(timeout=30)
         assert proxy.injected() > 20
         done = committed(catalog)
-        assert 200 <= done < SONGS + BAD
+        assert 2 * COMMIT_EVERY <= done < SONGS + BAD
         # A run of this machine that is dead is known to be: its lock is taken over at once.
         second = started(catalog, *options, AWS_ENDPOINT_URL=proxy.url)
         code, said = ended(second)
@@ -213,18 +216,18 @@ def mortal(tmp_path: Path, s3: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 def test_a_store_that_dies_in_mid_run_and_comes_back(mortal: MortalStore, songs: list[bytes]) -> None:
     catalog = Catalog("s3://mortal/library", "s3://mortal/tables")
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda i: storage.write_bytes(f"{catalog.library}/{i:04}.ogg", songs[i % 20]), range(600)))
-    first = started(catalog, "--commit-every", "50")
-    wait_until(lambda: committed(catalog) >= 100, first)
+        list(pool.map(lambda i: storage.write_bytes(f"{catalog.library}/{i:04}.ogg", songs[i % 20]), range(SONGS)))
+    first = started(catalog, "--commit-every", str(COMMIT_EVERY))
+    wait_until(lambda: committed(catalog) >= COMMIT_EVERY, first)
     mortal.kill()
     code, said = ended(first)
     assert (code, "cannot be reached" in said.splitlines()[-1]) == (3, True), said
     mortal.start()
     ((done,),) = (row.values() for row in catalog.ask("SELECT count(*) AS n FROM labels"))
-    assert 100 <= done < 600
+    assert COMMIT_EVERY <= done < SONGS
     code, said = ended(started(catalog))
     assert code == 0, said
-    catalog.one_row_a_track(600, 0)
+    catalog.one_row_a_track(SONGS, 0)
     dead, finished = catalog.ask(ACCOUNTS)
     assert finished["unchanged"] == dead["done"] == done
 

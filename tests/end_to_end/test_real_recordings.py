@@ -38,7 +38,7 @@ def test_gtzan_becomes_a_bundle(run: Run, place: Path) -> None:
     assert by_artist.code == 2
     assert "genre 'blues' has 1 different artist; 5 are needed" in by_artist.err
 
-    trained = run("train-network", "--shards", shards, "--bundle", bundle, "--split", "track", "--epochs", "2")
+    trained = run("train-network", "--shards", shards, "--bundle", bundle, "--split", "track", "--epochs", "1")
     assert trained.code == 0, trained.err
     assert "these figures flatter it" in (place / "bundle" / "MODEL_CARD.md").read_text()
     judged = run("evaluate", "--bundle", bundle, "--shards", shards, "--out", str(place / "evaluation"), "--leave-out")
