@@ -101,6 +101,7 @@ def train_network(
 
 def recipe_from(network: str, file: str | None, given: dict[str, Any]) -> "Recipe":
     """The network's own recipe, over it the file, over it what was given by option; raises UsageError."""
+    from genre_batch.errors import UsageError
     from genre_batch.models import recipes
     from genre_batch.models.networks import kind
     from genre_batch.models.recipe import Recipe
@@ -109,7 +110,11 @@ def recipe_from(network: str, file: str | None, given: dict[str, Any]) -> "Recip
     base = recipes.of(network)
     found = recipes.read(file, base) if file else base
     values = {name: value for name, value in given.items() if value not in (None, [])}
-    values |= {name: [] for name in ("augment", "waveform") if values.get(name) == [NONE]}
+    for name in ("augment", "waveform"):
+        if NONE in values.get(name, ()):
+            if len(values[name]) > 1:
+                raise UsageError(f"--{name} {NONE} stands alone: leave it out, or the others")
+            values[name] = []
     return Recipe.from_dict(found.to_dict() | values)
 
 

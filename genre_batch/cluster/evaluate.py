@@ -50,11 +50,12 @@ def evaluate(
     if recordings and not stability:
         raise UsageError("--recordings is for measuring stability: leave out --no-stability")
     bundle = bundles.load(bundle_url)
+    # Before Ray starts, so that what is refused is told at once.
+    shards = segments.open_shards(shards_url)
+    _refuse_others(shards, bundle)
+    chosen, choice = known_tracks.choose(shards, bundle.split, leave_out=leave_out, include_training=include_training)
+    places = _recordings(shards, chosen, recordings) if stability else {}
     with session.session():
-        shards = segments.open_shards(shards_url)
-        _refuse_others(shards, bundle)
-        chosen, choice = known_tracks.choose(shards, bundle.split, leave_out=leave_out, include_training=include_training)
-        places = _recordings(shards, chosen, recordings) if stability else {}
         scored = segments.score(shards, bundle.served, chosen)
         flips, from_audio = measure(bundle, places) if places else ({}, {})
     arrays = segments.arrays(scored, bundle.taxonomy)

@@ -19,7 +19,7 @@ from genre_batch.errors import UsageError
 from genre_batch.front_end import FrontEnd
 from genre_batch.signal import columns, pictures
 from genre_batch.signal.extract import TrackFeatures
-from genre_batch.tables import described, lock, plan, spectrograms, storage
+from genre_batch.tables import archive, described, lock, plan, spectrograms, storage
 from genre_batch.tables.library import Library
 from genre_batch.tables.store import Writer
 from schemas import shards
@@ -87,19 +87,18 @@ class Opened:
     def __init__(self, source: Source, front_end: FrontEnd) -> None:
         """Raises UsageError for what cannot be used, StoreUnreachable."""
         self.source, self.front_end = source, front_end
-        self.archive = spectrograms.read_archive(source.url, front_end.n_bands) if source.is_archive else None
+        self.archive = archive.read(source.url, front_end.n_bands) if source.is_archive else None
         self.described = described.read(source.descriptors, front_end) if source.descriptors else None
 
     @property
     def digests(self) -> tuple[str | None, str | None]:
         """Of the archive and of the descriptors."""
-        archive = self.archive.digest if self.archive else None
-        return archive, self.described.table.digest if self.described else None
+        return self.archive.digest if self.archive else None, self.described.table.digest if self.described else None
 
     def listing(self) -> Library:
         """One row a track; a content version changes with all that its segments depend on."""
-        source, archive = self.source, self.archive
-        listed = archive.listing(source.only) if archive else spectrograms.list_pictures(source.url)
+        source = self.source
+        listed = self.archive.listing(source.only) if self.archive else spectrograms.list_pictures(source.url)
         if source.colour_map:
             listed = spectrograms.versioned(listed, lambda _: str(source.colour_map))
         return spectrograms.versioned(listed, self.described.version) if self.described else listed

@@ -91,26 +91,15 @@ def train_network(*, shards_url: str, bundle_url: str, checkpoints: str, options
         raise UsageError("--split random would put segments of one track on both sides: take artist or track")
     if found := notice.findings(shards_url):
         progress.warn(found)
+    # Before Ray starts, so that what is refused is told at once.
+    shards = segments.open_shards(shards_url)
+    front_end = folds.front_end_of(shards, options.network)
+    refuse_imported(shards, options.recipe)
+    networks.refuse_crops(options.network, front_end.spectrogram_shape, options.recipe)
+    taxonomy, place = shards.taxonomy, storage.normal(checkpoints)
+    split = everything(shards.tracks) if options.n_folds else splits.split(shards.tracks, options.split, seed=options.seed)
     with session.session():
-        shards = segments.open_shards(shards_url)
-        front_end = folds.front_end_of(shards, options.network)
-        refuse_imported(shards, options.recipe)
-        networks.refuse_crops(options.network, front_end.spectrogram_shape, options.recipe)
-        taxonomy = shards.taxonomy
-        place = storage.normal(checkpoints)
-        found = None
-        if options.n_folds:
-            trial = folds.Trial(
-                network=options.network,
-                recipe=options.recipe,
-                seed=options.seed,
-                n_folds=options.n_folds,
-                protocol=options.split,
-            )
-            found = folds.cross_validate(shards, [trial], place)[0]
-            split = everything(shards.tracks)
-        else:
-            split = splits.split(shards.tracks, options.split, seed=options.seed)
+        found = _judged(shards, place, options) if options.n_folds else None
         reached = _fit(shards, split, front_end, taxonomy, place, options)
         network = networks.build(options.network, front_end.spectrogram_shape, len(taxonomy))
         network.load_state_dict(reached.best_weights)
@@ -131,23 +120,34 @@ def train_network(*, shards_url: str, bundle_url: str, checkpoints: str, options
             metrics=figures,
             folds=found,
         )
-        if standing := _standing(bundle_url, bundle):
-            progress.say(f"bundle {standing} in {bundle_url} is of this training already, and left as it is")
-        else:
-            bundle.write(bundle_url)
-        return Trained(storage.normal(bundle_url), standing or bundle.bundle_id, figures, reached.epoch)
+        bundle_id = _write(bundle, bundle_url)
+        return Trained(storage.normal(bundle_url), bundle_id, figures, reached.epoch)
 
 
-def _standing(url: str, made: Bundle) -> str | None:
-    """The id of a bundle that is there already and labels like `made`; None if there is none.
+def _judged(shards: Shards, place: str, options: TrainOptions) -> pa.Table:
+    """What networks trained without a fold each say of it."""
+    trial = folds.Trial(
+        network=options.network, recipe=options.recipe, seed=options.seed, n_folds=options.n_folds, protocol=options.split
+    )
+    return folds.cross_validate(shards, [trial], place)[0]
+
+
+def _write(made: Bundle, url: str) -> str:
+    """The id of what is there afterwards: a bundle that labels like `made` is left as it is.
 
     An id depends on when its bundle was made too, and under another one a whole catalog would be labelled anew for nothing.
     """
     try:
         there = bundles.load(url)
     except UsageError:
-        return None
-    return there.bundle_id if there.labels_like(made) else None
+        there = None
+    if there and there.labels_like(made):
+        progress.say(f"bundle {there.bundle_id} in {url} is of this training already, and left as it is")
+        return there.bundle_id
+    if there:
+        progress.warn(f"bundle {there.bundle_id} in {url}, of another training, is replaced")
+    made.write(url)
+    return made.bundle_id
 
 
 def everything(tracks: pa.Table) -> pa.Table:

@@ -131,12 +131,19 @@ def artists_of(track_ids: Collection[str], url: str, name: Callable[[str], str])
 
 
 def _read_artists(url: str) -> dict[str, str]:
-    """Artist by track, of a CSV or Parquet file with columns `track` and `artist`. Raises UsageError if there are no such columns."""
+    """Artist by track, of a CSV or Parquet file with columns `track` and `artist`.
+
+    Raises UsageError if there are no such columns, or a track has two artists: it would stand on both sides of a split.
+    """
     table = manifest.read_table(storage.normal(url))
     missing = {"track", "artist"} - set(table.column_names)
     if missing:
         raise UsageError(f"{url}: no column {', '.join(sorted(missing))}: an artists file has track and artist")
-    return {t: a for t, a in zip(table["track"].to_pylist(), table["artist"].to_pylist(), strict=True) if a}
+    found: dict[str, str] = {}
+    for track, artist in zip(table["track"].to_pylist(), table["artist"].to_pylist(), strict=True):
+        if artist and found.setdefault(track, artist) != artist:
+            raise UsageError(f"{url}: {track!r} is by {found[track]!r} and by {artist!r}: a track has one artist")
+    return found
 
 
 def _from_inventory(file: pq.ParquetWriter, url: str, under: str | None, layout: Layout, folder: str) -> tuple[str | None, int]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from genre_batch.choices import Redo, Relabel
@@ -110,7 +111,10 @@ def for_labels(listing: Listing, tables: str, *, bundle_id: str, front_end: str,
 def for_shards(library: Library, url: str, *, front_end: str, redo: Redo, folder: str) -> Plan:
     """Tracks whose segments are of this content, genre, artist and front end are left out, and so are those rejected for
     this content, other than for want of it, of the right to read it or of a genre. In the order of a hash: neighbours in a library
-    are alike; spread, every part of the work and every file holds a bit of each genre."""
+    are alike; spread, every part of the work and every file holds a bit of each genre.
+
+    Raises UsageError where all artists that the segments know would be taken away, StoreUnreachable.
+    """
     made_alike = f"front_end = {quoted(front_end)}"
     done = made_alike if redo is not Redo.ALL else "false"
     stays = f"{OF_THE_CONTENT} AND reason <> {quoted(Reason.NO_GENRE.value)}"
@@ -123,9 +127,22 @@ def for_shards(library: Library, url: str, *, front_end: str, redo: Redo, folder
             f"CREATE TABLE todo AS FROM listing ANTI JOIN (FROM {shards.NAME} WHERE {done}) AS held ON {same} "
             f"ANTI JOIN (FROM {rejects.NAME} WHERE {heard}) AS refused USING (track_id, content_version)"
         )
+        if not pc.count(library.tracks["artist"]).as_py():
+            _refuse_forgotten_artists(db, url)
         path, todo = _write(db, folder, done=shards.NAME, refused=rejects.NAME, order="md5(track_id)")
     listed = library.tracks.num_rows
     return Plan(path, todo, listed, listed - todo)
+
+
+def _refuse_forgotten_artists(db: duckdb.DuckDBPyConnection, url: str) -> None:
+    """A listing without artists says that somebody left them out, not that nobody made the music."""
+    known = f"SELECT count(DISTINCT track_id), min(track_id) FROM {shards.NAME} SEMI JOIN todo USING (track_id) WHERE artist IS NOT NULL"
+    ((n, example),) = db.execute(known).fetchall()
+    if n:
+        raise UsageError(
+            f"the shards at {url} know the artists of {n} of these tracks, such as {example}, and would forget them: say --artists "
+            "FILE again, or build other shards"
+        )
 
 
 def _unfinished(made_alike: str, relabel: str | None) -> str:

@@ -12,12 +12,14 @@ import psutil
 import pytest
 
 from genre_batch.choices import Protocol, WaveformPart
+from genre_batch.cluster import train
 from genre_batch.cluster.train import TrainOptions, everything, run_name, train_network
 from genre_batch.errors import UsageError
 from genre_batch.models import bundle as bundles
 from genre_batch.models.recipe import Recipe
 from tests import small_shards
 from tests.conftest import ROOT
+from tests.sample_bundle import sample
 
 EPOCHS = 9
 OPTIONS = TrainOptions(network="compact", split=Protocol.ARTIST, recipe=Recipe(epochs=1), seed=0, workers=1)
@@ -38,7 +40,18 @@ def test_a_training_goes_on_only_on_the_shards_that_it_began_on(tmp_path: Path) 
     assert len(names) == 6
 
 
-@pytest.mark.usefixtures("ray_session")
+def test_another_trainings_bundle_is_told_of_before_it_is_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    url, first, other = str(tmp_path / "bundle"), sample(), sample(weights=b"others")
+    assert train._write(first, url) == first.bundle_id
+    assert capsys.readouterr().err == ""
+    made_later = sample(provenance=first.facts["provenance"] | {"trained_at": "later"})
+    assert made_later.bundle_id != first.bundle_id
+    assert train._write(made_later, url) == bundles.load(url).bundle_id == first.bundle_id
+    assert "is of this training already, and left as it is" in capsys.readouterr().err
+    assert train._write(other, url) == bundles.load(url).bundle_id == other.bundle_id
+    assert capsys.readouterr().err == f"warning: bundle {first.bundle_id} in {url}, of another training, is replaced\n"
+
+
 def test_nothing_is_trained_on_recordings_that_are_not_there(tmp_path: Path) -> None:
     drawn = [small_shards.row(track_id, 0) | {"uri": f"/pictures/{track_id}.png"} for track_id in small_shards.tracks()]
     small_shards.write(str(tmp_path / "shards"), drawn)

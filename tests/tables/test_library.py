@@ -463,6 +463,15 @@ def test_artists_of_some_tracks_are_told_and_of_all_are_not(tmp_path: Path, caps
     assert capsys.readouterr().err == f"warning: {tmp_path / 'artists.csv'} names the artists of 1 of 2 tracks\n"
 
 
+def test_a_track_of_two_artists_is_refused(tmp_path: Path):
+    put(tmp_path, "blues/a.wav")
+    listed = library.read(str(tmp_path), Layout.GENRE_FOLDERS)
+    twice = csv(tmp_path, "track,artist\na,Ada\na,\na,Ada\n", "artists.csv")
+    assert library.with_artists(listed, twice).tracks["artist"].to_pylist() == ["Ada"]
+    with pytest.raises(UsageError, match=r"artists\.csv: 'a' is by 'Ada' and by 'Bo': a track has one artist$"):
+        library.with_artists(listed, csv(tmp_path, "track,artist\na,Ada\na,Bo\n", "artists.csv"))
+
+
 def test_an_artists_file_without_its_columns(tmp_path: Path):
     listed = library.read(csv(tmp_path, "uri\na.wav\n"), Layout.TREE)
     with pytest.raises(UsageError, match="no column artist, track: an artists file has track and artist"):

@@ -379,9 +379,23 @@ def test_a_corrected_genre_or_artist_is_a_new_lesson_but_no_new_label(
         listed(track, **({"content_version": "v1", "genre": "rock", "artist": "Ada"} | correction))
         for track in ("written", "labelled")
     ]
+    rows.append(listed("another", genre="rock", artist="Cid"))
     songs = Library("/music", table(inventory, *rows), 0)
     assert "written" in to_write(tables, songs)
     assert "labelled" not in to_label(tables, songs)
+
+
+def test_artists_are_not_forgotten_for_want_of_their_list(tables: str, to_write):
+    fill(tables, shards, shard("other", artist="Cid"), shard("nameless", artist=None))
+    without = [listed(track, content_version="v1", genre="rock") for track in ("other", "written", "nameless", "new")]
+    songs = Library("/music", table(inventory, *without), 0)
+    for redo in Redo:
+        with pytest.raises(
+            UsageError, match="know the artists of 2 of these tracks, such as other, and would forget them: say"
+        ):
+            to_write(tables, songs, redo=redo)
+    strangers = Library("/music", table(inventory, *without[2:]), 0)
+    assert to_write(tables, strangers) == {"new"}
 
 
 def test_an_artist_nobody_knows_is_no_correction(tables: str, to_write):
