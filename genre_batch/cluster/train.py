@@ -217,7 +217,8 @@ def _fit(
         datasets={part.value: _examples(shards, ids, part, front_end, by_track, options) for part, ids in parts.items()},
     )
     epochs = options.recipe.epochs
-    progress.say(f"training {name}: {options.workers} worker(s){' on GPU' if gpu else ''}, checkpoints in {checkpoints}")
+    begun = f", going on after epoch {standing.epoch}" if standing else ""
+    progress.say(f"training {name}: {options.workers} worker(s){' on GPU' if gpu else ''}, checkpoints in {checkpoints}{begun}")
     with progress.watching("train-network", epochs, lambda: ray.get(latest.seen.remote())):
         diverged = trainer.fit().return_value
     if diverged is not None:

@@ -48,10 +48,21 @@ def _paragraph(figures: dict[str, Any], taxonomy: Taxonomy) -> list[str]:
         *(flattered if figures.get("includes_training_tracks") else []),
         f"**In one paragraph.** Of {_count(figures['n_tracks'], 'track')} in {_count(len(taxonomy), 'genre')}, "
         f"{figures['track_accuracy']:.1%} are given their true genre; to name the commonest genre every time would be right for "
-        f"{commonest:.1%}. {_doubt(figures)} {_heard(figures)} The figures hold for recordings like these, labelled by the "
+        f"{commonest:.1%}. {_over_seeds(figures)}{_doubt(figures)} {_heard(figures)} The figures hold for recordings like these, labelled by the "
         "same hand; they do not say what the model is worth on another collection, nor do they tell the model's errors from wrong labels.",
         "",
     ]
+
+
+def _over_seeds(figures: dict[str, Any]) -> str:
+    repeats = figures.get("repeats")
+    if not repeats or repeats["n_repeats"] == 1:
+        return ""
+    accuracy = repeats["track_accuracy"]
+    return (
+        f"That is the first of {repeats['n_repeats']} seeds; on average over them it is {accuracy['mean']:.1%}, with a deviation of "
+        f"{accuracy['deviation']:.1%} between them. "
+    )
 
 
 def _doubt(figures: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 import time
@@ -97,6 +98,7 @@ def test_training_outlives_its_worker_and_its_driver(tmp_path: Path) -> None:
     second = start()
     said, _ = second.communicate(timeout=300)
     assert second.returncode == 0, said
+    assert re.search(r"going on after epoch [2-9]\n", said)
     assert f"after {EPOCHS} epochs" in said
     made = bundles.load(str(bundle))
     assert made.facts["provenance"]["epochs_run"] == EPOCHS
