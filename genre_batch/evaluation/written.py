@@ -48,8 +48,9 @@ def _paragraph(figures: dict[str, Any], taxonomy: Taxonomy) -> list[str]:
         *(flattered if figures.get("includes_training_tracks") else []),
         f"**In one paragraph.** Of {_count(figures['n_tracks'], 'track')} in {_count(len(taxonomy), 'genre')}, "
         f"{figures['track_accuracy']:.1%} are given their true genre; to name the commonest genre every time would be right for "
-        f"{commonest:.1%}. {_over_seeds(figures)}{_doubt(figures)} {_heard(figures)} The figures hold for recordings like these, labelled by the "
-        "same hand; they do not say what the model is worth on another collection, nor do they tell the model's errors from wrong labels.",
+        f"{commonest:.1%}. {_over_seeds(figures)}{_doubt(figures)} {_heard(figures)} The figures hold for recordings like these, "
+        "labelled by the same hand; they do not say what the model is worth on another collection, nor do they tell the model's errors "
+        "from wrong labels.",
         "",
     ]
 
