@@ -12,6 +12,8 @@ help: ## Say what there is to make
 demo: $(READY) ## Run the whole line on a small library that is rendered here (three minutes)
 	$(BIN)/genre-batch demo
 
+# Two processes on two cores: threads of each would wait for those of the other, and take a fifth longer.
+test: export OMP_NUM_THREADS = 1
 test: $(READY) ## Run all tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 

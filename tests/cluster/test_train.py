@@ -22,7 +22,7 @@ from tests import small_shards
 from tests.conftest import ROOT
 from tests.sample_bundle import sample
 
-EPOCHS = 9
+EPOCHS = 7
 OPTIONS = TrainOptions(network="compact", split=Protocol.ARTIST, recipe=Recipe(epochs=1), seed=0, workers=1)
 
 
