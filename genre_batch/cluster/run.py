@@ -18,7 +18,7 @@ import genre_batch
 from genre_batch import durations, interrupts
 from genre_batch.cluster.accounts import Stamp, Written
 from genre_batch.cluster.metrics import Meter, Stage
-from genre_batch.errors import ContractViolated, TooManyRejects
+from genre_batch.errors import ContractViolated, Missing, StoreUnreachable, TooManyRejects
 from genre_batch.evaluation.drift import Drift
 from genre_batch.evaluation.profile import Profile
 from genre_batch.tables import retries, store
@@ -210,8 +210,18 @@ class Run:
             raise TooManyRejects(
                 f"{self.summary.rejected} of {of} tracks were rejected "
                 f"({', '.join(f'{n} {reason}' for reason, n in reasons)}), more than --max-reject-fraction "
-                f"{self.max_reject_fraction:g} allows; {self._kept()}"
+                f"{self.max_reject_fraction:g} allows; {self._kept()}{self._example()}"
             )
+
+    def _example(self) -> str:
+        """One of the rejected tracks, as its row tells it; that none can be read matters less than that there are too many."""
+        for receipt in self.receipts[rejects.NAME]:
+            try:
+                row = store.part(self.stamp.url, receipt).slice(0, 1).to_pylist()[0]
+            except (Missing, StoreUnreachable):
+                break
+            return f". One of them is {row['uri']}: {row['detail']}"
+        return ""
 
     def _kept(self) -> str:
         return "what was committed before stays" if self.published else "nothing was published"

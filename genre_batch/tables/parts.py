@@ -41,6 +41,12 @@ def write(place: str, rows: pa.Table, key: str) -> Part:
     return Part(path, len(data), rows.num_rows, *bounds(rows[key]))
 
 
+def read(place: str, part: Part) -> pa.Table:
+    """Its rows. Raises StoreUnreachable."""
+    data = storage.read_needed(storage.join(place, part.path))
+    return pq.read_table(pa.BufferReader(data))
+
+
 def bounds(column: pa.ChunkedArray) -> tuple[str | None, str | None]:
     """Of texts, in the order of their code points; cut to LONGEST_BOUND characters, and bounds still."""
     found = pc.min_max(column).as_py()

@@ -96,6 +96,11 @@ def write_part(url: str, contract: ModuleType, table: pa.Table) -> Receipt:
     return Receipt(**asdict(part), table=contract.NAME, checksum=checksum(tracks))
 
 
+def part(url: str, receipt: Receipt) -> pa.Table:
+    """The rows of a part that need not have been committed. Raises StoreUnreachable."""
+    return parts.read(storage.join(storage.normal(url), receipt.table), receipt)
+
+
 def commit(url: str, contract: ModuleType, receipts: Sequence[Receipt], *, replaced: Collection[str], run_id: str) -> None:
     """The one commit of a job that reads nothing first: see Writer.commit; `replaced` are its stale keys."""
     Writer(url, run_id, [contract]).commit(contract, receipts, stale=replaced)

@@ -529,6 +529,17 @@ def test_the_reasons_are_named_most_frequent_first(nights: Nights):
         publish(nights.run("run1", fraction=0.5, **of(6)), judge, calls=1)
 
 
+def test_one_of_too_many_rejects_is_named(nights: Nights):
+    with pytest.raises(TooManyRejects, match=r"; nothing was published\. One of them is /music/t00: silence$"):
+        publish(nights.run("run1", **of(6)), refusing(*of(6)), calls=1)
+    run = nights.run("run2", **of(6))
+    gone = answers(run, refusing(*of(6)))
+    for file in Path(nights.tables).glob("rejects/part-*"):
+        file.unlink()
+    with pytest.raises(TooManyRejects, match=r"; nothing was published$"):
+        run.publish(gone)
+
+
 def test_the_share_is_of_what_was_tried(nights: Nights):
     publish(nights.run("run1", **of(40)))
     more = {f"new{i}": "v1" for i in range(5)}
