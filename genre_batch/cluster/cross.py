@@ -21,10 +21,9 @@ def evaluate_folds(*, making: "Making", shards_url: str, out: str, n_seeds: int 
 
     The figures are those of the first seed; `repeats` sums up all (metrics.repeated). Raises JobError.
     """
+    shards = segments.open_shards(shards_url)
+    taxonomy, repeats = shards.taxonomy, making.repeats(n_seeds)
     with session.session():
-        shards = segments.open_shards(shards_url)
-        taxonomy = shards.taxonomy
-        repeats = making.repeats(n_seeds)
         found = folds.cross_validate(shards, [trial for repeat in repeats for trial in repeat], storage.normal(out))
     size = len(making.trials)
     # Members whose seeds differ were cross-validated on other folds. Those of the first say what calibration and stacking are fitted on:

@@ -42,7 +42,7 @@ def write(place: str, rows: pa.Table, key: str) -> Part:
 
 
 def read(place: str, part: Part) -> pa.Table:
-    """Its rows. Raises StoreUnreachable."""
+    """Its rows. Raises Missing if the file is gone, StoreUnreachable."""
     data = storage.read_needed(storage.join(place, part.path))
     return pq.read_table(pa.BufferReader(data))
 

@@ -97,7 +97,7 @@ def write_part(url: str, contract: ModuleType, table: pa.Table) -> Receipt:
 
 
 def part(url: str, receipt: Receipt) -> pa.Table:
-    """The rows of a part that need not have been committed. Raises StoreUnreachable."""
+    """The rows of a part, committed or not. Raises Missing if it is gone, StoreUnreachable."""
     return parts.read(storage.join(storage.normal(url), receipt.table), receipt)
 
 
